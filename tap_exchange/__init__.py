@@ -1,0 +1,1 @@
+"""Singer tap for Microsoft Exchange mailboxes over Exchange Web Services."""
