@@ -1,0 +1,1 @@
+"""The wire: sign-in and sessions, the operations, strict reading, faults and pace."""

@@ -1,0 +1,188 @@
+"""The errors of the wire, each with one line that says what failed, where, and what to do.
+
+    ExchangeError
+    ├── FatalError            the run ends: sign-in, permission, EWS switched off, wrong address
+    ├── MailboxError          this mailbox or store is out, the others go on
+    ├── FolderError           this folder cannot be read so
+    │   └── StateError        its sync state (or the hierarchy's) was refused
+    ├── TransientError        a trouble of the server or the network outlasted every retry
+    ├── RequestTooBig         the same question, but for less
+    ├── ItemsError            a whole GetItem failed: ask for fewer items, down to one
+    ├── IncompleteAnswer      cut, garbled, or not the answer to what was asked
+    └── Stopped               the run is being ended
+
+No message holds anything of a response but its code: a response is somebody's mail. Of addresses it
+holds the mailbox's alone. `splittable` says that asking for less (fewer items, a smaller page, a
+smaller shape) may succeed.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from .faults import Action, Fault, action_of
+
+
+class ExchangeError(Exception):
+    """Any failure of a conversation; `code` is Exchange's, or `HTTP503`, `ConnectionReset`, ..."""
+
+    _action = Action.QUARANTINE
+
+    def __init__(self, message: str, *, code: str = "", action: Action | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.action = self._action if action is None else action
+
+    @property
+    def splittable(self) -> bool:
+        """Whether the same question for less may be answered."""
+        return False
+
+
+class FatalError(ExchangeError):
+    """Nothing of this run can succeed: sign-in, permission, EWS switched off, a wrong address."""
+
+    _action = Action.FATAL
+
+
+class MailboxError(ExchangeError):
+    """This mailbox or store is out; the others go on."""
+
+    _action = Action.MAILBOX_OUT
+
+
+class FolderError(ExchangeError):
+    """This folder failed; `action` tells how."""
+
+    @property
+    def splittable(self) -> bool:
+        """Whether a smaller page may be answered: not when the folder is gone or closed to us."""
+        return self.action in {Action.QUARANTINE, Action.ASK_LESS}
+
+
+class StateError(FolderError):
+    """Exchange refused the sync state (ErrorInvalidSyncStateData)."""
+
+    _action = Action.RESTART_FOLDER
+
+
+class TransientError(ExchangeError):
+    """A trouble of the server or the network outlasted every retry; the question was right."""
+
+    _action = Action.BACK_OFF
+
+
+class RequestTooBig(ExchangeError):  # noqa: N818 - named for what is wrong
+    """Exchange, or the tap before sending, finds the question or its answer too big."""
+
+    _action = Action.ASK_LESS
+
+    @property
+    def splittable(self) -> bool:
+        """Always: that is what the error says."""
+        return True
+
+
+class ItemsError(ExchangeError):
+    """A whole GetItem failed, perhaps because of one of its items."""
+
+    @property
+    def splittable(self) -> bool:
+        """Always: the other items may be well."""
+        return True
+
+
+class IncompleteAnswer(ExchangeError):  # noqa: N818 - named for what is wrong
+    """The answer was cut, garbled, or answers something else: nothing of it is believed."""
+
+    @property
+    def splittable(self) -> bool:
+        """Always: one item's bytes may be what breaks it."""
+        return True
+
+
+class Stopped(ExchangeError):  # noqa: N818 - nothing went wrong
+    """The run is being ended; raised by every wait."""
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped", code="Stopped")
+
+
+class Level(IntEnum):
+    """How much of the run depends on a question: what its failure means."""
+
+    MAILBOX = 1
+    FOLDER = 2
+    ITEMS = 3
+
+
+_MEANINGS: dict[Action, str] = {
+    Action.RESTART_FOLDER: "Exchange refuses the sync state; the sync has to start over",
+    Action.FOLDER_GONE: "the folder is gone; the next run takes it from the hierarchy",
+    Action.ITEM_GONE: "the item is gone",
+    Action.QUARANTINE: "Exchange cannot read it; corrupt_items or folder_syncs tell more",
+    Action.RESEND: "Exchange stopped in the middle of the batch",
+    Action.BACK_OFF: "the server stayed busy or out of reach; run again later, or raise max_wait",
+    Action.ASK_LESS: "too much at once; lower batch_size or max_changes",
+    Action.MAILBOX_OUT: "the mailbox cannot be opened; check its address and the rights to it",
+    Action.FATAL: "the server refuses this account; check the account and its permissions",
+    Action.OLDER_VERSION: "the server speaks no version that the tap knows (2010 or newer)",
+    Action.OUR_BUG: "Exchange finds the request invalid; please report this as a defect",
+}
+_MEANINGS_OF_CODES: dict[str, str] = {
+    "ErrorNonExistentMailbox": "no such mailbox; check its address in `mailboxes`",
+    "ErrorMissingEmailAddress": "the account has no mailbox; name those to read in `mailboxes`",
+    "ErrorAccountDisabled": "the account is disabled; enable it, or take it out of `mailboxes`",
+    "ErrorPasswordExpired": "the password has expired; set a new one",
+    "ErrorPasswordChangeRequired": "the password must be changed before it can be used",
+    "ErrorImpersonateUserDenied": "grant the account the role ApplicationImpersonation",
+    "ErrorImpersonationDenied": "grant the account the role ApplicationImpersonation",
+    "ErrorImpersonationFailed": "grant the account the role ApplicationImpersonation",
+    "ErrorAccessDenied": "access denied; grant full access, or impersonate (`access_type`)",
+    "ErrorArchiveMailboxNotEnabled": "the mailbox has no archive; take it out of `stores`",
+    "ErrorSchemaValidation": "Exchange finds the request invalid; check `extended_properties`",
+    "ErrorOrganizationAccessBlocked": "the organization blocks EWS; its admin has to allow it",
+    "ErrorInvalidLicense": "the account has no licence for this; have one assigned",
+}
+
+
+def error_for(fault: Fault, operation: str, mailbox: str, level: Level) -> ExchangeError:
+    """Make the error that fits a fault of the whole request, by what depended on it."""
+    action = fault.action
+    meaning = _MEANINGS_OF_CODES.get(fault.code) or _MEANINGS[action]
+    message = f"{operation} of {mailbox}: {fault.code}: {meaning}"
+    return _kind(action, fault.code, level)(message, code=fault.code, action=action)
+
+
+def _kind(action: Action, code: str, level: Level) -> type[ExchangeError]:
+    fixed = _FIXED.get(action)
+    if fixed is not None:
+        return fixed
+    if action is Action.MAILBOX_OUT and not (code == "ErrorAccessDenied" and level > Level.MAILBOX):
+        return MailboxError
+    if level is Level.MAILBOX:
+        return MailboxError
+    splittable = action not in {Action.OUR_BUG, Action.FOLDER_GONE, Action.MAILBOX_OUT}
+    return ItemsError if level is Level.ITEMS and splittable else FolderError
+
+
+_FIXED: dict[Action, type[ExchangeError]] = {
+    Action.FATAL: FatalError,
+    Action.OLDER_VERSION: FatalError,
+    Action.RESTART_FOLDER: StateError,
+    Action.BACK_OFF: TransientError,
+    Action.ASK_LESS: RequestTooBig,
+}
+
+
+def item_action(code: str) -> Action:
+    """Tell what is to be done about a code that stands in a single item's response message.
+
+    There, access denied or an invalid request is the item's own trouble, not the mailbox's.
+    """
+    action = action_of(code)
+    if action in {Action.ITEM_GONE, Action.RESEND, Action.BACK_OFF, Action.QUARANTINE}:
+        return action
+    if action is Action.MAILBOX_OUT and code != "ErrorAccessDenied":
+        return action
+    return Action.QUARANTINE
