@@ -38,9 +38,7 @@ def rendered(path: Path) -> str:
     """Return the file's text with every generated part made anew."""
     text = path.read_text(encoding="utf-8")
     for name, part in PARTS[path.name].items():
-        marked = re.compile(
-            rf"^([ \t]*)(# |<!-- ){name}: begin( -->)?\n(?:.*\n)*?\1\2{name}: end\b", re.MULTILINE
-        )
+        marked = re.compile(rf"^([ \t]*)(# |<!-- ){name}: begin( -->)?\n(?:.*\n)*?\1\2{name}: end\b", re.MULTILINE)
         text, found = marked.subn(lambda match, make=part: _between(match, make()), text)
         if found != 1:
             message = f"{path.name} has no marks for {name}"
@@ -94,9 +92,7 @@ def meltano_options() -> str:
         for one in itertools.product(ENDPOINTS, *needs):
             if list(one) not in groups and len(one) > 1:
                 groups.append(list(one))
-    return _yaml(
-        {"settings_group_validation": groups, "settings": [*meltano_settings(), *OF_THE_SDK]}
-    )
+    return _yaml({"settings_group_validation": groups, "settings": [*meltano_settings(), *OF_THE_SDK]})
 
 
 def _between(match: re.Match[str], part: str) -> str:
@@ -104,10 +100,7 @@ def _between(match: re.Match[str], part: str) -> str:
     name = re.split(r"[:]", match[0].strip().removeprefix(opening))[0]
     blank = "\n" if closing else ""
     body = "\n".join(indent + line if line else line for line in part.splitlines())
-    return (
-        f"{indent}{opening}{name}: begin{closing}\n{blank}{body}\n{blank}"
-        f"{indent}{opening}{name}: end"
-    )
+    return f"{indent}{opening}{name}: begin{closing}\n{blank}{body}\n{blank}{indent}{opening}{name}: end"
 
 
 def _yaml(value: dict[str, Any]) -> str:
