@@ -23,6 +23,27 @@ if TYPE_CHECKING:
     from tap_exchange.settings import Option
 
 ROOT = Path(__file__).resolve().parent.parent
+ORDER = (
+    "mailboxes",
+    "folders",
+    "messages",
+    "meeting_messages",
+    "calendar_items",
+    "contacts",
+    "distribution_lists",
+    "tasks",
+    "posts",
+    "other_items",
+    "attachments",
+    "calendar_view",
+    "listed_items",
+    "item_changes",
+    "corrupt_items",
+    "folder_syncs",
+    "sync_runs",
+)
+# A setting decides about these columns, whether they are selected or not.
+DECIDED_BY_SETTINGS = ("mime_content",)
 ENDPOINTS = ("ews_url", "autodiscover")
 # What the SDK adds for the capabilities that meltano.yml declares.
 OF_THE_SDK = [
@@ -47,9 +68,10 @@ def rendered(path: Path) -> str:
 
 
 def streams_table() -> str:
-    """Return the README's table of streams, in the order of the schemas."""
+    """Return the README's table of streams: mailboxes and folders, items, then how the sync went."""
     rows = ["| stream | key | what |", "|---|---|---|"]
-    for name in resources.schema_names():
+    names = resources.schema_names()
+    for name in sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name)):
         schema = resources.schema(name)
         key = ", ".join(f"`{column}`" for column in schema["key_properties"])
         rows.append(f"| `{name}` | {key} | {_cell(schema['description'])} |")
@@ -69,19 +91,23 @@ def settings_table() -> str:
 def meltano_selection() -> str:
     """Return the select rules: everything but the streams and columns that are off by default.
 
-    Meltano's own `*.*` would switch those on, too.
+    Meltano's own `*.*` would switch those on, too. A column that is off wherever it occurs gets one rule.
     """
     rules = ["*.*"]
+    off: dict[str, list[str]] = {}
+    on: set[str] = set()
     for name in resources.schema_names():
         schema = resources.schema(name)
         if schema.get("x-selected-by-default") is False:
             rules.append(f"!{name}.*")
             continue
-        rules += [
-            f"!{name}.{column}"
-            for column, about in schema["properties"].items()
-            if about.get("x-selected-by-default") is False
-        ]
+        for column, about in schema["properties"].items():
+            if about.get("x-selected-by-default") is False and column not in DECIDED_BY_SETTINGS:
+                off.setdefault(column, []).append(name)
+            else:
+                on.add(column)
+    for column, streams in sorted(off.items()):
+        rules += [f"!{name}.{column}" for name in streams] if column in on else [f"!*.{column}"]
     return _yaml({"select": rules})
 
 
@@ -122,7 +148,7 @@ _Dumper.add_representer(list, _list)
 def _row(option: Option) -> str:
     about = _cell(option.help)
     if option.choices:
-        about += " One of: " if option.kind == "string" else " Of: "
+        about += " One of: " if option.kind == "string" else " Any of: "
         about += ", ".join(f"`{choice}`" for choice in option.choices) + "."
     if option.secret:
         about += " *Secret.*"
