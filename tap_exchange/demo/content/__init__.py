@@ -1,0 +1,1 @@
+"""What stands in the items: defaults of single ones, bulk ones, and the example world."""

@@ -1,0 +1,238 @@
+"""A folder: its place in the tree, its contents, and the edits a person makes to both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tap_exchange.demo.contents import Contents
+from tap_exchange.demo.extended import SEARCH_KEY, Extended
+from tap_exchange.demo.filling import Block
+from tap_exchange.demo.item import Item
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from datetime import datetime
+
+    from tap_exchange.demo.attachments import Attachment
+    from tap_exchange.demo.filling import Recipe
+    from tap_exchange.demo.store import Store
+
+TYPE_BYTES = {"Folder": 0x01, "CalendarFolder": 0x02, "ContactsFolder": 0x03, "TasksFolder": 0x04, "SearchFolder": 0x07}
+
+
+class Folder:
+    """One folder of a store; edits are thread-safe and go through the store's change log."""
+
+    __slots__ = (
+        "associated", "change", "children", "committed", "contents", "deleted_count", "distinguished_name", "element",
+        "folder_class", "fragments", "gone", "id", "item_prefix", "name", "next_item", "number", "parent",
+        "properties", "search", "store",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        store: Store,
+        number: int,
+        name: str,
+        parent: Folder | None,
+        *,
+        element: str = "Folder",
+        folder_class: str | None = "IPF.Note",
+        distinguished_name: str | None = None,
+    ) -> None:
+        """Hold a folder that the store has numbered."""
+        self.store = store
+        self.number = number
+        self.name = name
+        self.parent = parent
+        self.element = element
+        self.folder_class = folder_class
+        self.distinguished_name = distinguished_name
+        self.id = store.ids.folder(number)
+        self.item_prefix = store.ids.item_prefix(number)
+        self.children: list[Folder] = []
+        self.contents = Contents(self)
+        self.associated = Contents(self)
+        self.next_item = 1
+        self.change = 0
+        self.committed: datetime | None = None
+        self.deleted_count = 0
+        self.gone = False
+        self.properties: dict[str, Any] = {}
+        self.fragments: dict[str, str] = {}
+        self.search: Callable[[Item], bool] | None = None
+
+    @property
+    def change_key(self) -> str:
+        """Give the change key."""
+        return self.store.ids.change_key(TYPE_BYTES.get(self.element, 0x01), self.change)
+
+    @property
+    def path(self) -> str:
+        """Give the path below the tree's visible root, with slashes between the names."""
+        names = []
+        folder: Folder | None = self
+        while folder is not None and folder is not self.store.visible_root and folder.parent is not None:
+            names.append(folder.name)
+            folder = folder.parent
+        return "/".join(reversed(names))
+
+    @property
+    def total_count(self) -> int:
+        """Count the normal items."""
+        return self.contents.total if self.search is None else sum(1 for _ in self.iter_items())
+
+    @property
+    def unread_count(self) -> int:
+        """Count the unread items."""
+        return self.contents.unread if self.search is None else sum(item.unread for item in self.iter_items())
+
+    def last_commit(self) -> datetime:
+        """Give the time of the last change of the contents (PR_LOCAL_COMMIT_TIME_MAX)."""
+        return self.committed or self.store.exchange.born
+
+    def subtree(self) -> Iterator[Folder]:
+        """Give all folders below this one, parents first."""
+        for child in self.children:
+            yield child
+            yield from child.subtree()
+
+    def is_below(self, root: Folder) -> bool:
+        """Tell whether the folder lies somewhere below another."""
+        folder = self.parent
+        while folder is not None:
+            if folder is root:
+                return True
+            folder = folder.parent
+        return False
+
+    # -- items
+
+    def add(
+        self,
+        element: str = "Message",
+        *,
+        associated: bool = False,
+        attachments: Iterable[Attachment] = (),
+        extended: dict[Extended, Any] | None = None,
+        bare: bool = False,
+        **properties: Any,  # noqa: ANN401 - whatever a property holds
+    ) -> Item:
+        """Add an item; what is not given gets a sensible value, unless `bare`; None leaves a property out."""
+        with self.store.lock:
+            self._check()
+            number = self.next_item
+            self.next_item += 1
+            given = {} if bare else self.store.defaults(self, number, element, properties)
+            given.update(properties)
+            given = {name: value for name, value in given.items() if value is not None}
+            item = Item(self, number, element, self.store.next_change(), given, associated=associated)
+            item.attachments.extend(attachments)
+            item.extended.update(extended or {})
+            item.extended.setdefault(SEARCH_KEY, self.store.search_key(self, number))
+            item.contents.add(item)
+            self.store.notify("created", self, item)
+        return item
+
+    def fill(self, count: int, element: str = "Message", *, recipe: Recipe | None = None) -> Folder:
+        """Add many generated items that cost no memory until one of them is edited."""
+        with self.store.lock:
+            self._check()
+            if count > 0:
+                block = Block(
+                    self.next_item, count, self.store.next_change(count), element, recipe or self.store.recipe(element)
+                )
+                self.next_item += count
+                self.contents.fill(block)
+                self.store.notify("filled", self, None)
+        return self
+
+    def items(self) -> list[Item]:
+        """Give the items, newest arrivals first; think of the memory in a folder filled with many."""
+        with self.store.lock:
+            return list(self.iter_items())
+
+    def iter_items(self) -> Iterator[Item]:
+        """Give the items one by one."""
+        if self.search is not None:
+            for folder in self.store.visible_root.subtree():
+                if folder.search is None:
+                    yield from filter(self.search, folder.contents.items())
+            return
+        yield from self.contents.items()
+
+    def item(self, number: int) -> Item | None:
+        """Find a normal or associated item by its number."""
+        return self.contents.get(number) or self.associated.get(number)
+
+    def take(self, item: Item) -> Item:
+        """Take in a copy of another folder's item, with a new id and the same search key."""
+        self._check()
+        number = self.next_item
+        self.next_item += 1
+        copy = Item(
+            self, number, item.element, self.store.next_change(), dict(item.properties), associated=item.associated
+        )
+        copy.attachments.extend(item.attachments)
+        copy.extended.update(item.extended)
+        copy.extended.setdefault(SEARCH_KEY, item.folder.store.search_key(item.folder, item.number))
+        copy.contents.add(copy)
+        self.store.notify("created", self, copy)
+        return copy
+
+    # -- the folder itself
+
+    def rename(self, name: str) -> Folder:
+        """Give the folder another name."""
+        with self.store.lock:
+            self._check()
+            self.name = name
+            self.store.folder_changed(self)
+        return self
+
+    def move(self, parent: Folder) -> Folder:
+        """Hang the folder under another parent; it keeps its id, and so do its items."""
+        with self.store.lock:
+            self._check()
+            if parent is self or parent.is_below(self):
+                message = "a folder cannot move below itself"
+                raise ValueError(message)
+            if self.parent is not None:
+                self.parent.children.remove(self)
+            parent.children.append(self)
+            self.parent = parent
+            self.store.folder_changed(self)
+        return self
+
+    def update(self, *, folder_class: str | None = None, **properties: Any) -> Folder:  # noqa: ANN401
+        """Change the folder's class or other properties."""
+        with self.store.lock:
+            self._check()
+            self.folder_class = folder_class or self.folder_class
+            self.properties.update(properties)
+            self.store.folder_changed(self)
+        return self
+
+    def delete(self) -> None:
+        """Delete the folder for good, with all below it."""
+        with self.store.lock:
+            self._check()
+            for folder in [*self.subtree(), self]:
+                self.store.forget(folder)
+            if self.parent is not None:
+                self.parent.children.remove(self)
+
+    def soft_delete(self) -> Folder:
+        """Move the folder into Deleted Items, as Outlook does."""
+        return self.move(self.store.distinguished("deleteditems"))
+
+    def restore_feed(self) -> Folder:
+        """Forget what older sync states knew: the folder refuses them with ErrorInvalidSyncStateData from now on."""
+        with self.store.lock:
+            self.store.reset_feed(self)
+        return self
+
+    def _check(self) -> None:
+        if self.gone:
+            message = "this folder is deleted"
+            raise LookupError(message)

@@ -1,0 +1,22 @@
+"""The operations, by name; each takes a call and gives the inside of the SOAP body."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_exchange.demo.operations import folders, items, names, sync, timezones
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tap_exchange.demo.soap import Call
+
+OPERATIONS: dict[str, Callable[[Call], str]] = {
+    "ConvertId": names.convert_id,
+    "GetFolder": folders.get_folder,
+    "GetItem": items.get_item,
+    "GetServerTimeZones": timezones.get_server_time_zones,
+    "ResolveNames": names.resolve_names,
+    "SyncFolderHierarchy": sync.sync_folder_hierarchy,
+    "SyncFolderItems": sync.sync_folder_items,
+}

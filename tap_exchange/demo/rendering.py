@@ -1,0 +1,105 @@
+"""Write items and folders for a response shape; each property is written once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from tap_exchange.demo import computed, fields, values
+
+if TYPE_CHECKING:
+    from tap_exchange.demo.extended import Extended
+    from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.item import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a request wants of each item or folder."""
+
+    base: str = "IdOnly"
+    names: frozenset[str] = frozenset()
+    indexed: frozenset[tuple[str, str]] = frozenset()
+    extended: tuple[Extended, ...] = ()
+    mime: bool = False
+    body_type: str = "Best"
+    max_body: int = 0
+
+    @property
+    def id_only(self) -> bool:
+        """Tell whether nothing but the id is wanted."""
+        return self.base == "IdOnly" and not (self.names or self.indexed or self.extended or self.mime)
+
+
+@lru_cache(maxsize=4096)
+def wanted(shape: Shape, element: str) -> tuple[str, ...]:
+    """Give the properties to write for an element, in the order of the schema, without the id itself."""
+    names = set(shape.names) | {name for name, _ in shape.indexed}
+    if shape.base == "Default":
+        names |= fields.default_shape(element)
+    if shape.mime:
+        names.add("MimeContent")
+    if shape.extended:
+        names.add("ExtendedProperty")
+    order = fields.order_of(element)
+    if shape.base == "AllProperties":
+        names |= set(order) - fields.NOT_IN_ALL
+    return tuple(name for name in order if name in names and name not in {"ItemId", "FolderId"})
+
+
+def item_id(item: Item) -> str:
+    """Write an item's t:ItemId."""
+    return f'<t:ItemId Id="{item.id}" ChangeKey="{item.change_key}"/>'
+
+
+def item_xml(item: Item, shape: Shape) -> str:
+    """Write an item as its element."""
+    if shape.id_only:
+        return f"<t:{item.element}>{item_id(item)}</t:{item.element}>"
+    parts = [f"<t:{item.element}>"]
+    names = wanted(shape, item.element)
+    if names and names[0] == "MimeContent":
+        parts.append(item_property(item, "MimeContent", shape))
+        names = names[1:]
+    parts.append(item_id(item))
+    parts.extend([item_property(item, name, shape) for name in names])
+    parts.append(f"</t:{item.element}>")
+    return "".join(parts)
+
+
+def item_property(item: Item, name: str, shape: Shape) -> str:
+    """Write one property of an item, or nothing when the item lacks it."""
+    special = computed.BY_SHAPE.get(name)
+    if special is not None:
+        return special(item, shape)
+    fragment = item.fragments.get(name)
+    if fragment is None:
+        maker = computed.ITEM.get(name)
+        value = item.properties.get(name)
+        if value is None and maker is not None:
+            value = maker(item)
+        fragment = item.fragments[name] = values.element(name, value)
+    if name in fields_indexed and (name not in shape.names and shape.base != "AllProperties"):
+        return computed.only_indexed(item, name, shape)
+    return fragment
+
+
+fields_indexed = frozenset({"EmailAddresses", "PhoneNumbers", "ImAddresses", "PhysicalAddresses", "InternetMessageHeaders"})
+
+
+def folder_xml(folder: Folder, shape: Shape) -> str:
+    """Write a folder as its element."""
+    element = folder.element
+    parts = [f'<t:{element}><t:FolderId Id="{folder.id}" ChangeKey="{folder.change_key}"/>']
+    for name in wanted(shape, element):
+        if name == "ExtendedProperty":
+            parts.append(computed.folder_extended(folder, shape))
+            continue
+        value: Any = folder.properties.get(name)
+        maker = computed.FOLDER.get(name)
+        if value is None and maker is not None:
+            value = maker(folder)
+        parts.append(values.element(name, value))
+    parts.append(f"</t:{element}>")
+    return "".join(parts)
