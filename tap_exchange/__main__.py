@@ -1,6 +1,4 @@
-"""Run the tap as `python -m tap_exchange`."""
-
-from __future__ import annotations
+"""Run the tap: `python -m tap_exchange`."""
 
 from tap_exchange.tap import main
 

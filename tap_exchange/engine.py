@@ -1,0 +1,175 @@
+"""The engine put together: settings, connection, bookmarks and writer; run, and stopped by a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tap_exchange.ews.columns import columns_of, extended_properties
+from tap_exchange.ews.connect import connect
+from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.operations import Mailbox
+from tap_exchange.ews.pace import Pace
+from tap_exchange.ews.shapes import folder_shape
+from tap_exchange.ews.transport import Transport
+from tap_exchange.streams.sink import SingerSink
+from tap_exchange.sync.bookmarks import NAME, StateRefusedError, open_bookmarks
+from tap_exchange.sync.clock import Clock
+from tap_exchange.sync.keys import shard_of
+from tap_exchange.sync.run import Run
+from tap_exchange.sync.scope import Scope
+from tap_exchange.sync.selection import ITEM_STREAMS, Selection
+from tap_exchange.sync.writer import RunWriter
+
+if TYPE_CHECKING:
+    from tap_exchange.settings import Settings
+    from tap_exchange.streams.outlet import Outlet
+    from tap_exchange.streams.stream import ExchangeStream
+
+logger = logging.getLogger(__name__)
+
+
+class InterruptedRunError(Exception):
+    """A signal ended the run; STATE was written where the pipe took it."""
+
+    def __init__(self, signum: int) -> None:
+        """Remember the signal: it decides the exit code."""
+        super().__init__(f"signal {signum}")
+        self.signum = signum
+
+
+class UserError(Exception):
+    """An error whose text is all that a user needs."""
+
+    for_the_user = True
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How a run ended."""
+
+    failed: bool
+    text: str
+
+
+class Engine:
+    """One run; `run()` on the main thread, `stop()` from a signal handler."""
+
+    def __init__(  # noqa: PLR0913 - all that a run needs
+        self,
+        settings: Settings,
+        state: dict[str, Any],
+        streams: Mapping[str, ExchangeStream],
+        outlet: Outlet,
+        *,
+        version: str,
+        sample: bool,
+    ) -> None:
+        """Prepare a run with the selected streams; a `sample` reads a record of each and moves no bookmark."""
+        self._settings = settings
+        self._state = state
+        self._streams = streams
+        self._outlet = outlet
+        self._version = version
+        self._sample = sample
+        self._pace = Pace(settings.max_connections, settings.max_wait)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._signum: int | None = None
+
+    def run(self) -> Summary:
+        """Run to the end; raises UserError for what no retry can mend, InterruptedRunError after a signal."""
+        try:
+            return asyncio.run(self._run())
+        except FatalError as error:
+            raise UserError(str(error)) from error
+        except StateRefusedError as error:
+            raise UserError(str(error)) from error
+
+    def stop(self, signum: int) -> None:
+        """End the run at the next record's end."""
+        self._signum = signum
+        self._pace.stop()
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _run(self) -> Summary:
+        settings = self._settings
+        given = self._state.get("bookmarks", {}).get(NAME)
+        shard = (settings.shard_index, settings.shard_count) if settings.shard_count > 1 else None
+        clock = Clock(after=_as_of(given))
+        bookmarks = open_bookmarks(given, shard, clock)
+        connection = connect(settings)
+        try:
+            transport = Transport(connection, self._pace, settings)
+            run = self._assemble(transport, bookmarks, clock, connection.mailboxes)
+            self._loop = asyncio.get_running_loop()
+            self._task = asyncio.ensure_future(run.go())
+            try:
+                await self._task
+            except (asyncio.CancelledError, Stopped):
+                run.break_off()
+                raise InterruptedRunError(self._signum or 15) from None
+            except ExchangeError:
+                run.break_off()
+                raise
+            return _summary(run)
+        finally:
+            connection.close()
+
+    def _assemble(self, transport: Transport, bookmarks: Any, clock: Clock, mailboxes: Any) -> Run:  # noqa: ANN401
+        settings = self._settings
+        if settings.shard_count > 1:
+            mailboxes = [m for m in mailboxes if shard_of(m.lower(), settings.shard_count) == settings.shard_index]
+        sink = SingerSink(self._streams, self._outlet)
+        folder_columns = [
+            column.name for column in columns_of("folders") if self._streams["folders"].selects(column.name)
+        ]
+        return Run(
+            settings=settings,
+            selection=self._selection(),
+            scope=Scope(settings.folders_include, settings.folders_exclude),
+            bookmarks=bookmarks,
+            clock=clock,
+            writer=RunWriter(sink, clock, bookmarks, settings.state_interval, sample=self._sample),
+            transport=transport,
+            open_mailbox=partial(Mailbox, transport),
+            folder_shape=folder_shape(folder_columns),
+            bare_shape=folder_shape(()),
+            tap_version=self._version,
+            mailboxes=mailboxes,
+            sample=self._sample,
+        )
+
+    def _selection(self) -> Selection:
+        extended = extended_properties(self._settings.extended_properties)
+        columns = {
+            name: frozenset(
+                column.name for column in columns_of(name, extended) if self._streams[name].selects(column.name)
+            )
+            for name in ITEM_STREAMS
+            if name in self._streams
+        }
+        return Selection(columns, self._settings.content, frozenset(self._streams))
+
+
+def _as_of(feeds: Any) -> str | None:  # noqa: ANN401 - a state that was not checked yet
+    tap = feeds.get("_tap") if isinstance(feeds, Mapping) else None
+    as_of = tap.get("as_of") if isinstance(tap, Mapping) else None
+    return as_of if isinstance(as_of, str) else None
+
+
+def _summary(run: Run) -> Summary:
+    totals = run.totals
+    text = (
+        f"{totals.mailboxes} mailboxes, {totals.folders} folders, {totals.items_loaded:,} items loaded, "
+        f"{totals.items_corrupt} unreadable, {run.transport.requests:,} requests."
+    )
+    if run.failed:
+        failed = f"{totals.mailboxes_failed} mailboxes and {totals.folders_failed} folders failed"
+        return Summary(failed=True, text=f"{failed} (see mailboxes and folder_syncs); the rest is done: {text}")
+    return Summary(failed=False, text=text)

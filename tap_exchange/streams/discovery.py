@@ -1,0 +1,36 @@
+"""The streams and their columns, as the settings make them; known without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tap_exchange.ews.columns import extended_properties, item_streams, stream_schema
+from tap_exchange.resources import schema_names
+from tap_exchange.settings import OPTIONS
+from tap_exchange.settings_values import read_value
+
+DELETED_AT = {
+    "type": ["string", "null"],
+    "format": "date-time",
+    "description": "When the item was deleted, in a row that tells the loader to delete it.",
+    "x-inclusion": "automatic",
+}
+
+
+def stream_maps(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return each stream's schema with `x-` members; raises what a wrong setting of columns raises."""
+    settings = {
+        option.name: read_value(option, config.get(option.name))
+        for option in OPTIONS
+        if option.name in {"extended_properties", "include_mime", "tombstones"}
+    }
+    extended = extended_properties(settings["extended_properties"])
+    maps = {
+        name: stream_schema(name, extended=extended, include_mime=bool(settings["include_mime"]))
+        for name in schema_names()
+    }
+    if settings["tombstones"]:
+        for name in item_streams():
+            maps[name]["properties"]["_sdc_deleted_at"] = dict(DELETED_AT)
+    return maps

@@ -1,0 +1,96 @@
+"""Standard output as Singer messages: gathered into large writes, and never left with half a line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+from singer_sdk.singerlib.encoding import GenericSingerWriter
+from singer_sdk.singerlib.messages import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GATHER = 64 * 2**10
+"""Bytes gathered before they are handed to the pipe."""
+
+LONGEST_LINE = 50 * 2**20
+"""Meltano refuses a longer line: half of its `elt.buffer_size`."""
+
+PIPE_MAX = 2**20
+"""The largest buffer that Linux gives a pipe of an ordinary user."""
+
+PATIENCE = 7.0
+"""Seconds that a stopped run waits for a pipe which takes nothing."""
+
+
+class LineTooLongError(Exception):
+    """A message is longer than any loader takes."""
+
+
+class Outlet(GenericSingerWriter[bytes, Message]):
+    """Writes messages to standard output; one thread writes, any thread may ask it to hurry."""
+
+    def __init__(self, fd: int | None = None) -> None:
+        """Write to a file descriptor, standard output when none is given."""
+        super().__init__()
+        self._fd = fd
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        self._buffer = bytearray()
+        self.bytes_written = 0
+
+    def serialize_message(self, message: Message) -> bytes:
+        """Return a message as one line, without its end."""
+        return self._encoder.encode(message.to_dict())
+
+    def write_message(self, message: Message) -> None:
+        """Gather a message; hand over when enough is gathered."""
+        line = self.serialize_message(message)
+        if len(line) >= LONGEST_LINE:
+            raise LineTooLongError(
+                f"A {message.type.value} message of {len(line):,} bytes is longer than loaders take (50 MiB)."
+            )
+        self._buffer += line
+        self._buffer += b"\n"
+        self.bytes_written += len(line) + 1
+        if len(self._buffer) >= GATHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand everything that was gathered to the pipe; waits as long as nobody reads."""
+        buffer, self._buffer = self._buffer, bytearray()
+        if self._fd is None:
+            sys.stdout.flush()
+            try:
+                self._fd = sys.stdout.fileno()
+            except (OSError, ValueError):  # standard output is not a file, as under a test runner
+                sys.stdout.write(buffer.decode())
+                return
+        with memoryview(buffer) as view:
+            written = 0
+            while written < len(view):
+                written += os.write(self._fd, view[written:])
+
+    def hurry(self, give_up: Callable[[], None], patience: float = PATIENCE) -> None:
+        """From a signal handler: if the pipe takes nothing for `patience` seconds, make room and then `give_up`.
+
+        A blocked write holds the only thread that could end the run. Enlarging the pipe (Linux) lets it finish
+        its line, so that the reader never sees half of one; after one more second `give_up` is called.
+        """
+        timer = threading.Timer(patience, self._make_room, (give_up,))
+        timer.daemon = True
+        timer.start()
+
+    def _make_room(self, give_up: Callable[[], None]) -> None:
+        try:
+            import fcntl  # noqa: PLC0415 - not on Windows
+
+            fcntl.fcntl(self._fd if self._fd is not None else 1, fcntl.F_SETPIPE_SZ, PIPE_MAX)  # type: ignore[attr-defined]
+        except (ImportError, AttributeError, OSError):
+            pass
+        timer = threading.Timer(1.0, give_up)
+        timer.daemon = True
+        timer.start()

@@ -1,0 +1,44 @@
+"""Where the engine's rows become Singer messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.singerlib.messages import StateMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_exchange.streams.outlet import Outlet
+    from tap_exchange.streams.stream import ExchangeStream
+    from tap_exchange.sync.page import Record
+
+
+class SingerSink:
+    """Gives each row to its stream, and states to the outlet."""
+
+    def __init__(self, streams: Mapping[str, ExchangeStream], outlet: Outlet) -> None:
+        """Write for the selected `streams`; rows of others are dropped."""
+        self._streams = streams
+        self._outlet = outlet
+
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of all messages so far."""
+        return self._outlet.bytes_written
+
+    def emit(self, stream: str, record: Record) -> None:
+        """Write a record of a selected stream."""
+        found = self._streams.get(stream)
+        if found is not None:
+            found.emit(record)
+
+    def write_state(self, value: dict[str, Any]) -> int:
+        """Write a STATE, and return its size in bytes."""
+        before = self._outlet.bytes_written
+        self._outlet.write_message(StateMessage(value=value))
+        return self._outlet.bytes_written - before
+
+    def flush(self) -> None:
+        """Hand everything to the pipe."""
+        self._outlet.flush()

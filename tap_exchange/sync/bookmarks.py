@@ -1,0 +1,155 @@
+"""The bookmarks: what a run leaves for the next one, under a name that no stream has.
+
+`bookmarks._feeds` of the Singer state holds
+
+    _tap                 version, shard, feed (the lineage's identity), as_of, addresses, selections
+    <mailbox> <store>    root, hierarchy (sync state), reset_at, folders: {folder id: FolderMark}
+
+A folder's mark moves only after every record of the page it stands for is written.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from tap_exchange.sync.clock import Clock
+
+NAME = "_feeds"
+VERSION = 1
+
+Pending = tuple[str, str, str, str, int]
+"""An item to be tried again: id, change key, element, change type, runs that tried."""
+
+
+class CorruptMark(TypedDict):
+    """An item with a row in corrupt_items that is not resolved."""
+
+    stage: str
+    first: str
+    attempts: int
+    code: str
+
+
+class FolderMark(TypedDict, total=False):
+    """What is known of one folder of the hierarchy, synced or not."""
+
+    parent: str
+    name: str
+    type: str
+    cls: str | None
+    dn: str | None
+    count: int
+    sync_state: str
+    selection: str
+    resets: dict[str, str]
+    fed: list[str]
+    pending: list[Pending]
+    corrupt: dict[str, CorruptMark]
+    excluded: str
+    page_size: int
+    ignored: dict[str, list[str]]
+    listed_at: str
+    viewed_at: str
+
+
+class StoreMark(TypedDict, total=False):
+    """One store of one mailbox."""
+
+    root: str
+    hierarchy: str
+    reset_at: str
+    folders: dict[str, FolderMark]
+    probe: str
+
+
+class StateRefusedError(Exception):
+    """The given state belongs to another mailbox, shard or version; nothing was read or written."""
+
+
+class Bookmarks:
+    """The state as a typed dictionary; `value()` is what STATE carries."""
+
+    def __init__(self, feeds: dict[str, Any], *, begun_anew: bool) -> None:
+        """Hold the feeds of a state that was checked; see `open_bookmarks`."""
+        self._feeds = feeds
+        self.begun_anew = begun_anew
+
+    @property
+    def feed_id(self) -> str:
+        """The 12 hex digits of this state's lineage."""
+        return str(self._feeds["_tap"]["feed"])
+
+    @property
+    def as_of(self) -> str:
+        """When the last finished page ended that this state covers."""
+        return str(self._feeds["_tap"]["as_of"])
+
+    @as_of.setter
+    def as_of(self, stamp: str) -> None:
+        self._feeds["_tap"]["as_of"] = stamp
+
+    def store(self, mailbox: str, store: str) -> StoreMark:
+        """Return the mark of a store, made when there is none."""
+        mark: StoreMark = self._feeds.setdefault(mailbox, {}).setdefault(store, {})
+        mark.setdefault("folders", {})
+        return mark
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The primary addresses that the server resolved, by the address that the user gave."""
+        addresses: dict[str, str] = self._feeds["_tap"].setdefault("addresses", {})
+        return addresses
+
+    def selection(self, fingerprint: str | None) -> Mapping[str, Any] | None:
+        """Return the selection that a folder's mark is true for."""
+        selections: dict[str, Any] = self._feeds["_tap"].get("selections", {})
+        return selections.get(fingerprint) if fingerprint else None
+
+    def keep_selection(self, fingerprint: str, selection: Mapping[str, Any]) -> None:
+        """Keep a selection for the folders that name it, and drop those that no folder names any more."""
+        selections = self._feeds["_tap"].setdefault("selections", {})
+        selections[fingerprint] = selection
+        named = {
+            mark.get("selection")
+            for mailbox, stores in self._feeds.items()
+            if mailbox != "_tap"
+            for store in stores.values()
+            for mark in store.get("folders", {}).values()
+        }
+        for old in set(selections) - named - {fingerprint}:
+            del selections[old]
+
+    def value(self) -> dict[str, Any]:
+        """Return the Singer state."""
+        return {"bookmarks": {NAME: self._feeds}}
+
+
+def open_bookmarks(feeds: Mapping[str, Any] | None, shard: tuple[int, int] | None, clock: Clock) -> Bookmarks:
+    """Check and open the feeds of a given state, or begin a new lineage.
+
+    `shard` is (index, count) or None. Raises StateRefusedError.
+    """
+    wanted = list(shard) if shard else None
+    if not feeds:
+        tap = {"version": VERSION, "shard": wanted, "feed": secrets.token_hex(6), "as_of": clock.stamp()}
+        return Bookmarks({"_tap": tap}, begun_anew=True)
+    tap = feeds.get("_tap") if isinstance(feeds, Mapping) else None
+    if not isinstance(tap, dict) or not {"version", "feed", "as_of"} <= tap.keys():
+        raise StateRefusedError("The state was not written by tap-exchange: remove it, or give the right one.")
+    if tap["version"] != VERSION:
+        raise StateRefusedError(
+            f"The state has version {tap['version']}, this tap-exchange reads version {VERSION}: "
+            "use the release that wrote it, or remove the state to load everything again."
+        )
+    if tap.get("shard") != wanted:
+        raise StateRefusedError(
+            f"The state belongs to {_shard_name(tap.get('shard'))}, this run is {_shard_name(wanted)}: "
+            "give each shard its own state (with Meltano, its own --state-id-suffix)."
+        )
+    return Bookmarks(dict(feeds), begun_anew=False)
+
+
+def _shard_name(shard: list[int] | None) -> str:
+    return f"shard {shard[0]} of {shard[1]}" if shard else "a run without shards"

@@ -1,0 +1,145 @@
+"""The conveyor: many workers load side by side, one writer takes page after page in the order they were put."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from tap_exchange.sync.page import Loaded, Page, Row
+
+T = TypeVar("T")
+
+HELD_BYTES = 16 * 2**20
+"""Loaded and not yet written, at most, as received; the objects made of them take about three times that."""
+
+
+class Writer(Protocol):
+    """The one who writes: rows as Singer messages, and the state between pages."""
+
+    def write(self, row: Row) -> None:
+        """Write one row, stamped."""
+
+    def end_page(self, page: Page) -> None:
+        """Note that a page is written whole, and write a STATE where one is due."""
+
+
+class _Entry:
+    """A page on the conveyor with the futures of its batches."""
+
+    def __init__(self, page: Page, loop: asyncio.AbstractEventLoop) -> None:
+        self.page = page
+        self.batches: list[asyncio.Future[Loaded]] = [loop.create_future() for _ in page.loads]
+        self.written: asyncio.Future[None] = loop.create_future()
+
+
+class Conveyor:
+    """Loads are started in the order in which they will be written, so waiting for the first can never block it.
+
+    Bounded three ways: batches started and not written, their bytes, and batches waiting to be started.
+    A slow target thus stops the loading, and no page waits in memory for another.
+    """
+
+    def __init__(self, writer: Writer, executor: ThreadPoolExecutor, connections: int) -> None:
+        """Write to `writer`, work on `executor`, which has a thread for each of `connections`."""
+        self._writer = writer
+        self._executor = executor
+        self._loop = asyncio.get_running_loop()
+        self._entries: deque[_Entry] = deque()
+        self._waiting: deque[tuple[Callable[[], Loaded], asyncio.Future[Loaded]]] = deque()
+        self._started = 0
+        self._running = 0
+        self._held = 0
+        self._typical = 64 * 2**10
+        self._most_started = 8 * connections
+        self._most_waiting = 4 * connections
+        self._news = asyncio.Event()
+        self._room = asyncio.Condition()
+        self._failure: BaseException | None = None
+
+    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a blocking function on a worker."""
+        return await self._loop.run_in_executor(self._executor, lambda: function(*arguments))
+
+    async def put(self, page: Page) -> asyncio.Future[None]:
+        """Add a page behind all others, once there is room; the future is done when it is written whole."""
+        async with self._room:
+            await self._room.wait_for(lambda: len(self._waiting) < self._most_waiting or self._failure is not None)
+        if self._failure is not None:
+            raise self._failure
+        entry = _Entry(page, self._loop)
+        self._entries.append(entry)
+        self._waiting.extend(zip(page.loads, entry.batches, strict=True))
+        self._start()
+        self._news.set()
+        return entry.written
+
+    async def write_all(self) -> None:
+        """Write pages as they come, for ever; ends by being cancelled, or with the error that ends the run."""
+        try:
+            while True:
+                while not self._entries:
+                    self._news.clear()
+                    await self._news.wait()
+                entry = self._entries[0]
+                await self._write(entry)
+                self._entries.popleft()
+                entry.written.set_result(None)
+        except BaseException as error:
+            self._failure = error
+            async with self._room:
+                self._room.notify_all()
+            raise
+
+    async def _write(self, entry: _Entry) -> None:
+        page = entry.page
+        self._write_rows(page.opening())
+        for batch in entry.batches:
+            loaded = await batch
+            self._write_rows(page.take(loaded))
+            self._started -= 1
+            self._held -= loaded.size
+            self._start()
+            await self._notify()
+        self._write_rows(await page.settle())
+        page.advance()
+        self._writer.end_page(page)
+
+    def _write_rows(self, rows: Iterable[Row]) -> None:
+        write = self._writer.write
+        for row in rows:
+            write(row)
+
+    async def _notify(self) -> None:
+        async with self._room:
+            self._room.notify_all()
+
+    def _start(self) -> None:
+        """Start waiting loads while the bounds allow, and always one."""
+        while self._waiting and (
+            self._started == 0
+            or (
+                self._started < self._most_started
+                and self._held + self._typical * (self._running + 1) <= HELD_BYTES
+            )
+        ):
+            load, future = self._waiting.popleft()
+            self._started += 1
+            self._running += 1
+            work = self._loop.run_in_executor(self._executor, load)
+            work.add_done_callback(lambda work, future=future: self._finish(work, future))  # type: ignore[misc]
+
+    def _finish(self, work: asyncio.Future[Loaded], future: asyncio.Future[Loaded]) -> None:
+        self._running -= 1
+        if future.cancelled() or work.cancelled():
+            return
+        if error := work.exception():
+            future.set_exception(error)
+            return
+        loaded = work.result()
+        self._held += loaded.size
+        self._typical = max(loaded.size, (self._typical * 7 + loaded.size) // 8)
+        future.set_result(loaded)
+        self._start()

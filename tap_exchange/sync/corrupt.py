@@ -1,0 +1,83 @@
+"""The rows of corrupt_items, and the marks that let a later run resolve them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tap_exchange.sync.page import Corrupt, Row
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import ItemChange
+    from tap_exchange.sync.bookmarks import CorruptMark, FolderMark
+    from tap_exchange.sync.page import Place
+
+
+def mark_corrupt(place: Place, mark: FolderMark, corrupt: Corrupt, now: str) -> Row:
+    """Note in a folder's mark that an item could not be read whole, and return its row."""
+    key = place.key(corrupt.change.item_id)
+    marks = mark.setdefault("corrupt", {})
+    before = marks.get(key)
+    this: CorruptMark = {
+        "stage": corrupt.stage,
+        "first": before["first"] if before else now,
+        "attempts": before["attempts"] + 1 if before else 1,
+        "code": corrupt.code,
+    }
+    marks[key] = this
+    return Row(
+        "corrupt_items",
+        {
+            **_columns(place, key, this, corrupt.message, now),
+            "item_id": corrupt.change.item_id,
+            "change_key": corrupt.change.change_key,
+            "stream": corrupt.stream,
+            "salvaged": corrupt.salvaged,
+            "missing_properties": list(corrupt.missing),
+            "resolved_at": None,
+        },
+    )
+
+
+def resolve(place: Place, mark: FolderMark, key: str, message: str, now: str, change: ItemChange | None = None) -> Row | None:
+    """Forget an item's mark and return its resolved row; None when the item has no mark."""
+    this = mark.get("corrupt", {}).pop(key, None)
+    if this is None:
+        return None
+    return Row(
+        "corrupt_items",
+        {
+            **_columns(place, key, this, message, now),
+            "item_id": change.item_id if change else None,
+            "change_key": change.change_key if change else None,
+            "stream": None,
+            "salvaged": None,
+            "missing_properties": [],
+            "resolved_at": now,
+        },
+    )
+
+
+def given_up(change: ItemChange, stream: str, tried: int) -> Corrupt:
+    """Return what corrupt_items tells of an item that the feed names and no load finds."""
+    return Corrupt(
+        change=change,
+        stream=stream,
+        stage="load",
+        code="ErrorItemNotFound",
+        message=f"The feed names this item and {tried} runs did not find it; it is tried again when it changes.",
+        missing=(),
+        salvaged=False,
+    )
+
+
+def _columns(place: Place, key: str, mark: CorruptMark, message: str, now: str) -> dict[str, object]:
+    return {
+        **place.columns(),
+        "item_key": key,
+        "stage": mark["stage"],
+        "code": mark["code"],
+        "message": message,
+        "attempts": mark["attempts"],
+        "first_failed_at": mark["first"],
+        "last_tried_at": now,
+    }

@@ -1,0 +1,87 @@
+"""A stream or column selected later: the folder is walked once more, and only what is new is loaded."""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tap_exchange.sync.changes import net
+from tap_exchange.sync.keys import short_hash
+from tap_exchange.sync.work import PageWork
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import ItemChange
+    from tap_exchange.sync.folder import FolderSync
+
+
+class IdSet:
+    """Item ids as sorted 64-bit hashes: 8 bytes each, for folders of a million items."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._hashes = array("Q")
+        self._sorted = True
+
+    def update(self, ids: Iterable[str]) -> None:
+        """Add ids."""
+        self._hashes.extend(map(short_hash, ids))
+        self._sorted = False
+
+    def __contains__(self, item_id: str) -> bool:
+        """Return whether an id was added."""
+        if not self._sorted:
+            self._hashes = array("Q", sorted(self._hashes))
+            self._sorted = True
+        wanted = short_hash(item_id)
+        index = bisect_left(self._hashes, wanted)
+        return index < len(self._hashes) and self._hashes[index] == wanted
+
+
+async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
+    """Load what `stale` streams lack in a folder whose feed was just followed to its end.
+
+    A walk from no state gives a new state and loads, as origin `fill`, the items of the stale streams; then the
+    rest of the old feed is written as one page, at whose end the new state is adopted. Items that the new state
+    does not hold are left to it: adopted, it will report them itself. Until then the bookmark keeps the old state,
+    and the stale streams' rows of an interrupted fill are void by the next fill's reset.
+    """
+    await folder.reset(stale)
+    known = IdSet()
+    state: str | None = None
+    while True:
+        answer = await folder.ask(state)
+        changes = net(answer.changes)
+        known.update(change.item_id for change in changes)
+        wanted = [
+            change
+            for change in changes
+            if folder.is_loaded(change) and folder.selection.stream_of(change.element) in stale
+        ]
+        await folder.put(PageWork(folder, wanted, then=lambda: None, origin="fill", told=False))
+        state = answer.sync_state
+        if answer.last:
+            break
+        if folder.must_stop():
+            return
+    rest = [change for change in await _drain(folder) if change.kind == "delete" or change.item_id in known]
+    new_state = state
+
+    def adopt() -> None:
+        folder.move(new_state)
+        folder.adopt_selection()
+
+    await (await folder.put(PageWork(folder, rest, then=adopt)))
+
+
+async def _drain(folder: FolderSync) -> list[ItemChange]:
+    """Return the changes since the bookmark's state, without moving it."""
+    changes: list[ItemChange] = []
+    state = folder.mark["sync_state"]
+    while True:
+        answer = await folder.ask(state)
+        changes += answer.changes
+        state = answer.sync_state
+        if answer.last:
+            return net(changes)

@@ -1,0 +1,309 @@
+"""One folder kept true: its feed followed page by page, begun anew when it must, filled when the selection grew."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, MailboxError, StateError, Stopped
+from tap_exchange.ews.faults import Action
+from tap_exchange.ews.answers import ItemChange, ItemPage
+from tap_exchange.sync.changes import LOADED_KINDS, net
+from tap_exchange.sync.corrupt import resolve
+from tap_exchange.sync.fill import fill
+from tap_exchange.sync.loader import Loader
+from tap_exchange.sync.page import Page, Place, Row
+from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
+from tap_exchange.sync.work import PageWork
+
+if TYPE_CHECKING:
+    from tap_exchange.sync.bookmarks import FolderMark
+    from tap_exchange.sync.progress import Progress
+    from tap_exchange.sync.selection import Selection
+    from tap_exchange.sync.store import StoreSync
+
+logger = logging.getLogger(__name__)
+
+REFUSALS = (1.0, 3.0)
+"""Pauses in seconds after a refused state; refused once more after the last, the folder is started over."""
+
+
+@dataclass(slots=True)
+class FolderSync:
+    """Follows one folder's feed; lives for one run."""
+
+    store: StoreSync
+    place: Place
+    mark: FolderMark
+    loader: Loader
+    tally: Tally = field(default_factory=Tally)
+    blocked: bool = False
+    """Whether the bookmark must not move any more in this run: what the server answers cannot be believed."""
+    error: Exception | None = None
+    outcome: Outcome | None = None
+    followed: bool = False
+    """Whether the feed's end was reached."""
+    started_at: str | None = None
+    unseen_corrupt: set[str] = field(default_factory=set)
+
+    @property
+    def selection(self) -> Selection:
+        """What the user selected."""
+        return self.store.run.selection
+
+    @property
+    def batch_size(self) -> int:
+        """Items of one GetItem at most."""
+        return self.store.run.settings.batch_size
+
+    @property
+    def tombstones(self) -> bool:
+        """Whether deletes are written to the item streams too."""
+        return self.store.run.settings.tombstones
+
+    @property
+    def progress(self) -> Progress:
+        """The run's progress."""
+        return self.store.run.progress
+
+    @property
+    def changed(self) -> bool:
+        """Whether the folder's counts may have changed."""
+        return self.tally.changes > 0
+
+    def stamp(self) -> str:
+        """Return the writing thread's next time."""
+        return self.store.run.clock.stamp()
+
+    # What a page asks of its folder
+
+    def is_loaded(self, change: ItemChange) -> bool:
+        """Return whether a change's properties are asked for."""
+        return change.kind in LOADED_KINDS and self.selection.stream_of(change.element) in self.selection.columns
+
+    def see(self, change: ItemChange) -> None:
+        """Note that the feed names an item: what a feed begun anew no longer names is resolved at its end."""
+        if self.unseen_corrupt:
+            self.unseen_corrupt.discard(self.place.key(change.item_id))
+
+    def feed_stream(self, stream: str) -> None:
+        """Note that the folder has fed a stream, for tombstones."""
+        if stream in self.selection.columns:
+            fed = self.mark.setdefault("fed", [])
+            if stream not in fed:
+                fed.append(stream)
+
+    def remember(self, item_id: str) -> None:
+        """Keep an item that exists: it tells a missing item from a store that is down."""
+        self.store.known_items[self.place.folder_id] = item_id
+
+    async def store_answers(self) -> bool:
+        """Return whether an item known elsewhere in the mailbox is found."""
+        return await self.store.answers(self.place.folder_id)
+
+    def block(self) -> None:
+        """End the folder's sync without moving its bookmark: the store answers ErrorItemNotFound for everything."""
+        self.blocked = True
+        self.fail(
+            FolderError(
+                "The mailbox store finds none of its items: it seems to be down. Nothing was moved; run again later.",
+                code="ErrorItemNotFound",
+            )
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Remember the first error; no further page is asked for."""
+        self.error = self.error or error
+        if isinstance(error, MailboxError):
+            self.store.fail(error)
+
+    def must_stop(self) -> bool:
+        """Return whether no further page is to be asked for in this run."""
+        return self.error is not None or self.blocked or self.store.must_stop() or self.store.run.sample
+
+    def move(self, sync_state: str | None) -> None:
+        """Move the bookmark."""
+        if sync_state is not None:
+            self.mark["sync_state"] = sync_state
+
+    def adopt_selection(self) -> None:
+        """Note that the bookmark is true for the present selection."""
+        self.mark["selection"] = self.store.run.fingerprint
+
+    # The story of one run
+
+    async def sync(self) -> None:
+        """Bring the tables to what the folder holds now; an error becomes the folder's row."""
+        try:
+            await self._sync()
+        except (FatalError, Stopped, MailboxError):
+            raise
+        except FolderError as error:
+            if error.action is Action.FOLDER_GONE and await self._is_gone():
+                await self.store.bury(self.place, self.mark)
+                self.outcome = Outcome("gone", error.code, "The folder was deleted.")
+            elif error.code == "ErrorAccessDenied":
+                self.outcome = Outcome("skipped", error.code, "No permission to read this folder.")
+            else:
+                self.fail(error)
+        except ExchangeError as error:
+            self.fail(error)
+        await self._close()
+
+    async def _sync(self) -> None:
+        if "sync_state" not in self.mark:
+            await self.reset(None)
+            await self._follow(None)
+            return
+        if self.mark.get("pending"):
+            await self._try_pending()
+        stale = self.selection.stale_streams(self.store.run.bookmarks.selection(self.mark.get("selection")))
+        await self._follow(self.mark["sync_state"], adopt=not stale)
+        if stale and not self.must_stop():
+            await fill(self, stale)
+
+    async def _follow(self, state: str | None, *, adopt: bool = True) -> None:
+        written: asyncio.Future[None] | None = None
+        while True:
+            try:
+                answer = await self.ask(state)
+            except StateError:
+                if state is None:
+                    raise
+                if written is not None:
+                    await written
+                logger.warning("A folder's sync state is refused (%s): the folder is started over.", self.name)
+                await self.reset(None)
+                state, adopt = None, True
+                continue
+            written = await self.put(self._work(answer, adopt=adopt))
+            state = answer.sync_state
+            self.followed = answer.last
+            if answer.last or self.must_stop():
+                break
+        await written
+
+    def _work(self, answer: ItemPage, *, adopt: bool) -> PageWork:
+        def advance() -> None:
+            self.move(answer.sync_state)
+            if adopt:
+                self.adopt_selection()
+
+        return PageWork(self, net(self._reloading(answer.changes)), then=advance)
+
+    def _reloading(self, changes: Iterable[ItemChange]) -> Iterator[ItemChange]:
+        """Yield the changes; with `read_flags: reload`, a read flag as an update of the message it stands on."""
+        reload = self.store.run.settings.read_flags == "reload"
+        for change in changes:
+            if reload and change.kind == "read_flag":
+                yield ItemChange("update", change.item_id, change.change_key, "Message", None)
+            else:
+                yield change
+
+    async def ask(self, state: str | None) -> ItemPage:
+        """Return the next page; raises StateError when the state is refused three times.
+
+        The same state again with more to come would never end: FolderError.
+        """
+        for pause in (*REFUSALS, None):
+            try:
+                answer = await self._ask_once(state)
+            except StateError:
+                if state is None or pause is None:
+                    raise
+                await asyncio.sleep(pause)
+            else:
+                if answer.sync_state == state and not answer.last:
+                    raise FolderError(
+                        "The server gives the same page again and again; the folder is left as it is. "
+                        "Its administrator should repair the mailbox (New-MailboxRepairRequest).",
+                        code="ErrorSyncStateRepeats",
+                    )
+                return answer
+        raise AssertionError("unreachable")
+
+    async def _ask_once(self, state: str | None) -> ItemPage:
+        self.tally.requests += 1
+        return await self.store.run.conveyor.call(
+            partial(
+                self.store.wire.sync_items,
+                self.place.folder_id,
+                state,
+                max_changes=self.store.run.settings.max_changes,
+                ignore=self.store.run.settings.ignore_item_ids,
+            )
+        )
+
+    async def put(self, work: PageWork) -> asyncio.Future[None]:
+        """Hand a page to the writer; the future is done when it is written."""
+        return await self.store.run.conveyor.put(work.page())
+
+    async def reset(self, streams: Iterable[str] | None) -> None:
+        """Write that rows of `streams` (None: all, and the feed begins anew) are void up to now."""
+        names = list(streams) if streams is not None else [EVERY]
+        resets: dict[str, str] = {}
+
+        def opening() -> Iterator[Row]:
+            stamp = self.stamp()
+            resets.update(self.mark.get("resets", {}) if streams is not None else {})
+            resets.update(dict.fromkeys(names, stamp))
+            if self.started_at is None:
+                self.started_at = stamp
+            yield self._row(Outcome("running"), None, {**self.mark, "resets": resets})
+
+        def advance() -> None:
+            self.mark["resets"] = resets
+            if streams is None:
+                self.mark.pop("sync_state", None)
+                self.mark.pop("pending", None)
+                self.unseen_corrupt = set(self.mark.get("corrupt", {}))
+
+        await self.store.run.conveyor.put(Page(opening=opening, advance=advance))
+
+    async def _try_pending(self) -> None:
+        pending = self.mark["pending"]
+        changes = [ItemChange(item[3], item[0], item[1], item[2], None) for item in pending]
+        attempts = {item[0]: item[4] for item in pending}
+        work = PageWork(self, changes, then=lambda: None, origin="fill", told=False, attempts=attempts)
+        await (await self.put(work))
+
+    async def _is_gone(self) -> bool:
+        """Ask for the folder itself: a sync call alone is no proof of its deletion."""
+        return await self.store.is_gone(self.place.folder_id)
+
+    async def _close(self) -> None:
+        """Write the folder's last row of this run."""
+
+        def opening() -> Iterator[Row]:
+            if self.error is None and self.followed:
+                for key in sorted(self.unseen_corrupt):
+                    row = resolve(self.place, self.mark, key, "The item is no longer in this folder.", self.stamp())
+                    if row is not None:
+                        yield row
+            yield self._row(self._outcome(), self.stamp(), self.mark)
+
+        await (await self.store.run.conveyor.put(Page(opening=opening)))
+
+    def _outcome(self) -> Outcome:
+        if self.outcome is not None:
+            return self.outcome
+        if self.error is not None:
+            return Outcome("failed", getattr(self.error, "code", None), str(self.error))
+        if not self.followed:
+            return Outcome("partial", None, "The run ended before this folder was done; the next run goes on.")
+        return Outcome("finished")
+
+    def _row(self, outcome: Outcome, ended_at: str | None, mark: FolderMark) -> Row:
+        if self.started_at is None:
+            self.started_at = self.stamp()
+        times = {"started_at": self.started_at, "ended_at": ended_at}
+        return folder_sync_row(self.place, mark, self.tally, outcome, times, self.store.run.run_id)
+
+    @property
+    def name(self) -> str:
+        """The folder in words fit for a log: its distinguished name, or its key."""
+        return self.mark.get("dn") or self.place.folder_key

@@ -1,0 +1,236 @@
+"""The folder tree kept true: its feed, the folders' properties, what a rename or a new scope changes below."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.errors import IncompleteAnswer, MailboxError, StateError
+from tap_exchange.ews.faults import Action, action_of
+from tap_exchange.sync.folder import REFUSALS
+from tap_exchange.sync.keys import surrogate
+from tap_exchange.sync.page import Page, Row
+from tap_exchange.sync.scope import descendants, path_of
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import Answer, FolderChange, HierarchyPage
+    from tap_exchange.sync.bookmarks import FolderMark
+    from tap_exchange.sync.store import StoreSync
+
+FOLDERS_PER_REQUEST = 100
+"""Folders of one GetFolder: a folder's properties come from one table, unlike an item's."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """The hierarchy as it will stand at the end of the page that tells its changes."""
+
+    folders: dict[str, FolderMark]
+    records: dict[str, Answer] = field(default_factory=dict)
+    fed: set[str] = field(default_factory=set)
+    gone: dict[str, FolderMark] = field(default_factory=dict)
+
+
+async def sync_hierarchy(store: StoreSync) -> None:
+    """Follow the hierarchy's feed, write the folders that changed, and keep the new tree in the bookmark."""
+    changes, state, anew = await _changes(store)
+    before = store.mark["folders"]
+    tree = Tree({} if anew else dict(before))
+    distinguished = await store.run.conveyor.call(store.wire.distinguished) if anew else {}
+    latest = {change.folder_id: change for change in changes}
+    tree.fed = {folder_id for folder_id, change in latest.items() if change.kind != "delete"}
+    for folder_id, change in latest.items():
+        if change.kind == "delete" and folder_id in tree.folders:
+            tree.gone[folder_id] = tree.folders.pop(folder_id)
+        elif change.kind == "delete":
+            tree.gone[folder_id] = {}
+    await _load(store, tree, tree.fed)
+    for folder_id in tree.fed & tree.records.keys():
+        _adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id))
+    await _follow_moves(store, tree, before)
+    _decide_scope(store, tree)
+    rewritten = {
+        folder_id
+        for folder_id, mark in tree.folders.items()
+        if folder_id not in tree.records and bool(mark.get("excluded")) != bool(before.get(folder_id, {}).get("excluded"))
+    }
+    await _load(store, tree, rewritten)
+    if tree.records or tree.gone or anew or state != store.mark.get("hierarchy"):
+        await (await store.run.conveyor.put(_page(store, tree, state, anew=anew)))
+
+
+async def refresh(store: StoreSync, folder_ids: Iterable[str]) -> None:
+    """Write folders once more whose counts may have changed; the hierarchy's feed does not tell those."""
+    tree = Tree(store.mark["folders"])
+    await _load(store, tree, {folder_id for folder_id in folder_ids if folder_id in tree.folders})
+    if tree.records:
+        await (await store.run.conveyor.put(Page(opening=partial(_rows, store, tree))))
+
+
+async def _changes(store: StoreSync) -> tuple[list[FolderChange], str, bool]:
+    """Return all changes since the bookmark, the new state, and whether the hierarchy begins anew."""
+    old = store.mark.get("hierarchy")
+    if old is not None:
+        try:
+            return *(await _drain(store, old)), False
+        except StateError:
+            store.warn("The hierarchy's sync state is refused: the hierarchy is started over.")
+    try:
+        return *(await _drain(store, None)), True
+    except StateError as error:
+        raise MailboxError(str(error), code=error.code) from error
+
+
+async def _drain(store: StoreSync, state: str | None) -> tuple[list[FolderChange], str]:
+    changes: list[FolderChange] = []
+    while True:
+        page = await _ask(store, state)
+        changes += page.changes
+        if not page.last and page.sync_state == state:
+            raise MailboxError(
+                "The server gives the same page of the folder hierarchy again and again; nothing was moved.",
+                code="ErrorSyncStateRepeats",
+            )
+        state = page.sync_state
+        if page.last:
+            return changes, state
+
+
+async def _ask(store: StoreSync, state: str | None) -> HierarchyPage:
+    for pause in (*REFUSALS, None):
+        try:
+            return await store.run.conveyor.call(store.wire.sync_hierarchy, store.mark["root"], state)
+        except StateError:
+            if state is None or pause is None:
+                raise
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None:
+    """Load folders' properties into the tree's records; a folder that is gone by now is left out of the tree."""
+    wanted = [folder_id for folder_id in folder_ids if folder_id not in tree.records]
+    shape = store.run.folder_shape
+    slices = [wanted[start : start + FOLDERS_PER_REQUEST] for start in range(0, len(wanted), FOLDERS_PER_REQUEST)]
+    calls = [store.run.conveyor.call(store.wire.get_folders, ids, shape) for ids in slices]
+    for answers in await asyncio.gather(*calls):
+        for answer in answers:
+            if answer.record is not None:
+                tree.records[answer.id] = answer
+            elif action_of(answer.code) in {Action.FOLDER_GONE, Action.ITEM_GONE}:
+                tree.folders.pop(answer.id, None)
+            else:
+                store.warn(f"A folder's properties cannot be read ({answer.code}); it is left out of this run.")
+                tree.folders.pop(answer.id, None)
+
+
+def _adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished: str | None) -> None:
+    """Put a loaded folder's place, name and class into the tree, keeping what its bookmark holds."""
+    answer = tree.records[folder_id]
+    record = answer.record or {}
+    mark: FolderMark = {**(before or {})}
+    parent = record.get("parent_folder_id")
+    if parent is None:
+        raise IncompleteAnswer("A folder came without its parent: the hierarchy cannot be told.", code="IncompleteAnswer")
+    mark["parent"] = parent
+    mark["name"] = record.get("name") or ""
+    mark["type"] = answer.element or "Folder"
+    mark["cls"] = record.get("folder_class")
+    if distinguished or record.get("distinguished_name"):
+        mark["dn"] = distinguished or record.get("distinguished_name")
+    tree.folders[folder_id] = mark
+
+
+async def _follow_moves(store: StoreSync, tree: Tree, before: dict[str, FolderMark]) -> None:
+    """Load what stands below folders that were renamed, moved or deleted: their paths are told by rows too."""
+    moved = {
+        folder_id
+        for folder_id in tree.fed
+        if folder_id in tree.folders
+        and folder_id in before
+        and (before[folder_id].get("name"), before[folder_id].get("parent"))
+        != (tree.folders[folder_id].get("name"), tree.folders[folder_id].get("parent"))
+    }
+    below = descendants(frozenset(moved | tree.gone.keys()), tree.folders)
+    held = {folder_id: tree.folders[folder_id] for folder_id in below}
+    await _load(store, tree, below)
+    for folder_id, mark in held.items():
+        if folder_id not in tree.folders:
+            tree.gone[folder_id] = mark
+
+
+def _decide_scope(store: StoreSync, tree: Tree) -> None:
+    """Mark the folders that the user's patterns leave out; a folder that comes back begins anew."""
+    for folder_id, mark in list(tree.folders.items()):
+        excluded = store.run.scope.excludes(folder_id, tree.folders)
+        if excluded and not mark.get("excluded"):
+            kept: FolderMark = {**mark, "excluded": "new"}
+            for name in ("sync_state", "pending", "selection"):
+                kept.pop(name, None)  # type: ignore[misc]
+            tree.folders[folder_id] = kept
+        elif not excluded and mark.get("excluded"):
+            back: FolderMark = {**mark}
+            back.pop("excluded")
+            tree.folders[folder_id] = back
+
+
+def _page(store: StoreSync, tree: Tree, state: str, *, anew: bool) -> Page:
+    stamps: dict[str, str] = {}
+
+    def opening() -> Iterator[Row]:
+        if anew:
+            stamps["reset_at"] = store.run.clock.stamp()
+            yield store.row(reset_at=stamps["reset_at"])
+        for mark in tree.folders.values():
+            if mark.get("excluded") == "new":
+                mark["excluded"] = store.run.clock.stamp()
+        yield from _rows(store, tree)
+        for folder_id, mark in tree.gone.items():
+            yield gone_row(store, folder_id, mark)
+
+    def advance() -> None:
+        store.mark["folders"] = tree.folders
+        store.mark["hierarchy"] = state
+        store.mark.update(stamps)  # type: ignore[typeddict-item]
+
+    return Page(opening=opening, advance=advance)
+
+
+def _rows(store: StoreSync, tree: Tree) -> Iterator[Row]:
+    for folder_id, answer in tree.records.items():
+        mark = tree.folders.get(folder_id)
+        if mark is None:
+            continue
+        record = dict(answer.record or {})
+        mark["count"] = record.get("total_count") or 0
+        record.update(_columns(store, folder_id, mark))
+        record["path"] = path_of(folder_id, tree.folders)
+        record["excluded_at"] = mark.get("excluded")
+        record["deleted_at"] = None
+        record["origin"] = "feed" if folder_id in tree.fed else "fill"
+        yield Row("folders", record)
+
+
+def gone_row(store: StoreSync, folder_id: str, mark: FolderMark) -> Row:
+    """Return the row of a deleted folder, with what its bookmark still tells of it."""
+    deleted = {**_columns(store, folder_id, mark), "deleted_at": store.run.clock.stamp(), "origin": "feed"}
+    return Row("folders", deleted)
+
+
+def _columns(store: StoreSync, folder_id: str, mark: FolderMark) -> dict[str, object]:
+    parent = mark.get("parent")
+    return {
+        "mailbox": store.mailbox,
+        "store": store.name,
+        "folder_key": surrogate(store.mailbox, folder_id),
+        "folder_id": folder_id,
+        "parent_folder_id": parent,
+        "parent_folder_key": surrogate(store.mailbox, parent) if parent else None,
+        "name": mark.get("name"),
+        "folder_type": mark.get("type"),
+        "folder_class": mark.get("cls"),
+        "distinguished_name": mark.get("dn"),
+    }

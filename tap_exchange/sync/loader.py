@@ -1,0 +1,188 @@
+"""Loading one batch: the items' records, and what becomes of those that cannot be read.
+
+Runs on a worker thread. A batch that fails as a whole is split in tenths down to single items; an item that fails
+alone is read without the properties that fail, which `salvage` finds by trying.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    IncompleteAnswer,
+    ItemsError,
+    RequestTooBig,
+    TransientError,
+    item_action,
+)
+from tap_exchange.ews.faults import Action
+from tap_exchange.ews.answers import Answer, ItemChange
+from tap_exchange.ews.operations import Mailbox
+from tap_exchange.ews.shapes import Shape
+from tap_exchange.sync.page import Corrupt, Loaded, Place, Record, Row
+from tap_exchange.sync.salvage import salvage
+from tap_exchange.sync.selection import Selection
+
+logger = logging.getLogger(__name__)
+
+FAILS_AS_A_WHOLE = (ItemsError, IncompleteAnswer, RequestTooBig, TransientError)
+"""Errors of a GetItem that one item of it may cause: without that item the others can be read."""
+
+
+def change_row(
+    place: Place,
+    change: ItemChange,
+    *,
+    kind: str | None = None,
+    stream: str | None = None,
+    has_row: bool | None = None,
+    origin: str = "feed",
+) -> Row:
+    """Return the row of item_changes that tells of a change."""
+    return Row(
+        "item_changes",
+        {
+            **place.columns(),
+            "item_key": place.key(change.item_id),
+            "item_id": change.item_id,
+            "change_key": change.change_key,
+            "change_type": kind or change.kind,
+            "stream": stream,
+            "has_row": has_row,
+            "is_read": change.is_read,
+            "origin": origin,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads items of one folder in the shapes that the selection asks for."""
+
+    wire: Mailbox
+    place: Place
+    selection: Selection
+
+    def load(self, stream: str, changes: Sequence[ItemChange], origin: str = "feed") -> Loaded:
+        """Load changed items of one stream; raises only what ends the mailbox or the run."""
+        shape = self.selection.shape(stream)
+        if shape is None:
+            raise AssertionError(f"{stream} is not selected")
+        loaded = Loaded()
+        by_id = {change.item_id: change for change in changes}
+        self._load(by_id, list(by_id), shape, origin, loaded)
+        return loaded
+
+    def _load(
+        self, changes: dict[str, ItemChange], ids: list[str], shape: Shape, origin: str, loaded: Loaded
+    ) -> None:
+        try:
+            answers = self.wire.get_items(ids, shape)
+        except FAILS_AS_A_WHOLE as error:
+            if len(ids) == 1:
+                self._load_what_can_be_read(changes[ids[0]], shape, origin, loaded, error)
+                return
+            for tenth in tenths(ids):
+                self._load(changes, tenth, shape, origin, loaded)
+            return
+        for answer in answers:
+            self._take(changes[answer.id], answer, shape, origin, loaded)
+
+    def _take(
+        self, change: ItemChange, answer: Answer, shape: Shape, origin: str, loaded: Loaded
+    ) -> None:
+        if answer.record is not None:
+            actual = self.selection.stream_of(answer.element)
+            if actual == shape.stream:
+                self._emit(change, answer.record, shape.stream, origin, loaded)
+            else:
+                self._load_as(actual, change, origin, loaded)
+        elif item_action(answer.code or "") is Action.ITEM_GONE:
+            loaded.not_found.append(change)
+        else:
+            self._load_what_can_be_read(change, shape, origin, loaded, answer)
+
+    def _load_as(self, stream: str, change: ItemChange, origin: str, loaded: Loaded) -> None:
+        """Load an item whose class turned out to be another than the feed said."""
+        shape = self.selection.shape(stream)
+        if shape is None:
+            loaded.loaded.append(change)
+            loaded.rows.append(change_row(self.place, change, stream=stream, has_row=False, origin=origin))
+            return
+        try:
+            (answer,) = self.wire.get_items([change.item_id], shape)
+        except FAILS_AS_A_WHOLE as error:
+            self._load_what_can_be_read(change, shape, origin, loaded, error)
+            return
+        if answer.record is not None:
+            self._emit(change, answer.record, stream, origin, loaded)
+        elif item_action(answer.code or "") is Action.ITEM_GONE:
+            loaded.not_found.append(change)
+        else:
+            self._load_what_can_be_read(change, shape, origin, loaded, answer)
+
+    def _load_what_can_be_read(
+        self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, failure: Answer | ExchangeError
+    ) -> None:
+        code = failure.code or "ErrorItemCorrupt"
+        rescue = salvage(self.wire, change.item_id, shape)
+        if rescue.gone:
+            loaded.not_found.append(change)
+            return
+        if rescue.answer is None and not rescue.server_answers:
+            loaded.failed.append(change)
+            loaded.error = failure if isinstance(failure, Exception) else loaded.error
+            return
+        if rescue.answer is not None and rescue.answer.record is not None:
+            record = dict.fromkeys(shape.columns)
+            record.update(rescue.answer.record)
+            self._emit(change, record, shape.stream, origin, loaded)
+        else:
+            loaded.rows.append(
+                change_row(self.place, change, stream=shape.stream, has_row=False, origin=origin)
+            )
+        if rescue.missing or rescue.answer is None:
+            logger.debug("item %s could not be read whole: %s", self.place.key(change.item_id), code)
+            loaded.corrupt.append(
+                Corrupt(
+                    change=change,
+                    stream=shape.stream,
+                    stage="load",
+                    code=code,
+                    message=explain(code, rescue.missing, salvaged=rescue.answer is not None),
+                    missing=rescue.missing,
+                    salvaged=rescue.answer is not None,
+                )
+            )
+
+    def _emit(self, change: ItemChange, record: Record, stream: str, origin: str, loaded: Loaded) -> None:
+        place = self.place
+        item_key = place.key(change.item_id)
+        record["mailbox"] = place.mailbox
+        record["store"] = place.store
+        record["folder_key"] = place.folder_key
+        record["folder_id"] = place.folder_id
+        record["item_key"] = item_key
+        record["item_id"] = change.item_id
+        record["origin"] = origin
+        loaded.size += sum(len(value) for value in record.values() if type(value) is str)
+        loaded.rows.append(Row(stream, record))
+        loaded.rows.append(change_row(place, change, stream=stream, has_row=True, origin=origin))
+        loaded.loaded.append(change)
+
+
+def tenths(ids: list[str]) -> Iterator[list[str]]:
+    """Yield ten slices of a batch, or single ids where there are fewer than ten."""
+    size = max(1, -(-len(ids) // 10))
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def explain(code: str, missing: Sequence[str], *, salvaged: bool) -> str:
+    """Return the sentence of a corrupt_items row, without anything of the item's content."""
+    if salvaged:
+        return f"The server could not give {', '.join(missing)} ({code}); the rest was loaded."
+    return f"The server could not give this item ({code}); nothing of it was loaded."

@@ -1,0 +1,98 @@
+"""What travels through the engine: rows, loads and the page that holds them together."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from tap_exchange.ews.answers import ItemChange
+from tap_exchange.sync.keys import surrogate
+
+Record = dict[str, Any]
+
+
+class Row(NamedTuple):
+    """A record and the stream it belongs to; the writer adds `feed_id` and `synced_at`."""
+
+    stream: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands: its mailbox, store and folder."""
+
+    mailbox: str
+    store: str
+    folder_id: str
+    folder_key: str
+
+    @classmethod
+    def of(cls, mailbox: str, store: str, folder_id: str) -> Place:
+        """Return the place of a folder."""
+        return cls(mailbox, store, folder_id, surrogate(mailbox, folder_id))
+
+    def columns(self) -> Record:
+        """Return the columns that every row of this folder begins with."""
+        return {"mailbox": self.mailbox, "store": self.store, "folder_key": self.folder_key}
+
+    def key(self, item_id: str) -> str:
+        """Return an item's key."""
+        return surrogate(self.mailbox, item_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """An item that could not be read whole, and what was missing when it was tried."""
+
+    change: ItemChange
+    stream: str
+    stage: str
+    code: str
+    message: str
+    missing: tuple[str, ...]
+    salvaged: bool
+
+
+@dataclass(slots=True)
+class Loaded:
+    """What one batch came to: each change of it is in exactly one of rows, not_found, corrupt or failed.
+
+    A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    loaded: list[ItemChange] = field(default_factory=list)
+    not_found: list[ItemChange] = field(default_factory=list)
+    corrupt: list[Corrupt] = field(default_factory=list)
+    failed: list[ItemChange] = field(default_factory=list)
+    error: Exception | None = None
+    size: int = 0
+
+
+def no_rows() -> Iterable[Row]:
+    """Return no row."""
+    return ()
+
+
+async def nothing_to_settle() -> Iterable[Row]:
+    """Return no row."""
+    return ()
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of changes, the unit of truth: the bookmark moves after its last record, or not at all.
+
+    `opening` rows are made as the page is begun, `take` turns a loaded batch into rows, `settle` runs after the
+    last batch and may ask the server again, `advance` moves the bookmark. All are called by the writing thread.
+    """
+
+    opening: Callable[[], Iterable[Row]] = no_rows
+    loads: list[Callable[[], Loaded]] = field(default_factory=list)
+    take: Callable[[Loaded], Iterable[Row]] = lambda loaded: loaded.rows
+    settle: Callable[[], Awaitable[Iterable[Row]]] = nothing_to_settle
+    advance: Callable[[], None] = lambda: None
+    counts: bool = True
+    """Whether its end is a new `as_of`: false for rows that stand for themselves, such as those of sync_runs."""

@@ -1,0 +1,218 @@
+"""One run: the mailboxes side by side, one writer, one state, and how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.sync.conveyor import Conveyor
+from tap_exchange.sync.page import Page, Row
+from tap_exchange.sync.progress import Progress
+from tap_exchange.sync.store import StoreSync
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.operations import Mailbox
+    from tap_exchange.ews.shapes import Shape
+    from tap_exchange.ews.transport import Transport
+    from tap_exchange.settings import Settings
+    from tap_exchange.sync.bookmarks import Bookmarks
+    from tap_exchange.sync.clock import Clock
+    from tap_exchange.sync.scope import Scope
+    from tap_exchange.sync.selection import Selection
+    from tap_exchange.sync.tally import Tally
+    from tap_exchange.sync.writer import RunWriter
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+
+
+@dataclass(slots=True)
+class Totals:
+    """What the run came to."""
+
+    mailboxes: int = 0
+    mailboxes_failed: int = 0
+    folders: int = 0
+    folders_failed: int = 0
+    items_loaded: int = 0
+    items_corrupt: int = 0
+
+    def add(self, tally: Tally) -> None:
+        """Add a folder's counts."""
+        self.folders += 1
+        self.items_loaded += tally.loaded
+        self.items_corrupt += tally.corrupt
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that the parts of one run share; `go()` runs it."""
+
+    settings: Settings
+    selection: Selection
+    scope: Scope
+    bookmarks: Bookmarks
+    clock: Clock
+    writer: RunWriter
+    transport: Transport
+    open_mailbox: Callable[[str, str], Mailbox]
+    folder_shape: Shape
+    bare_shape: Shape
+    tap_version: str
+    mailboxes: Sequence[str] = ()
+    sample: bool = False
+    """Whether a record of each stream is enough: one page of a few folders, and no bookmark moves."""
+    progress: Progress = field(default_factory=Progress)
+    totals: Totals = field(default_factory=Totals)
+    run_id: str = field(default_factory=lambda: secrets.token_hex(16))
+    fingerprint: str = ""
+    conveyor: Conveyor = field(init=False)
+    began_at: str = ""
+    resumed_from: str = ""
+    _begun: asyncio.Lock = field(init=False)
+    _folders_at_once: asyncio.Semaphore = field(init=False)
+    _deadline: float | None = None
+
+    async def go(self) -> None:
+        """Sync every mailbox; raises FatalError, StateRefusedError or Stopped, and else ends in the totals."""
+        connections = self.settings.max_connections
+        if minutes := self.settings.max_runtime_minutes:
+            self._deadline = time.monotonic() + 60 * minutes
+        self.resumed_from = self.bookmarks.as_of
+        self.fingerprint = self.selection.fingerprint()
+        self._begun = asyncio.Lock()
+        self._folders_at_once = asyncio.Semaphore(2 * connections)
+        executor = ThreadPoolExecutor(connections, thread_name_prefix="exchange")
+        self.conveyor = Conveyor(self.writer, executor, connections)
+        writing = asyncio.ensure_future(self.conveyor.write_all())
+        syncing = asyncio.ensure_future(self.each(self.mailboxes, self._sync_mailbox, at_once=connections))
+        try:
+            await asyncio.wait({writing, syncing}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                writing.result()
+            await syncing
+            await self._end("failed" if self.failed else "partial" if self.out_of_time() else "finished")
+        finally:
+            for task in (syncing, writing):
+                task.cancel()
+            await asyncio.gather(syncing, writing, return_exceptions=True)
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a mailbox or folder failed."""
+        return bool(self.totals.mailboxes_failed or self.totals.folders_failed)
+
+    def out_of_time(self) -> bool:
+        """Return whether `max_runtime_minutes` are over."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    async def begin(self) -> None:
+        """Write the run's first STATE and its first record, once, when a first mailbox has answered."""
+        async with self._begun:
+            if self.began_at:
+                return
+            self.began_at = self.clock.stamp()
+            self.bookmarks.keep_selection(self.fingerprint, self.selection.to_state())
+            self.writer.write_state()
+            await self.conveyor.put(Page(opening=partial(self._rows, "running"), counts=False))
+
+    async def each(
+        self, jobs: Iterable[Job], work: Callable[[Job], Awaitable[None]], at_once: int | None = None
+    ) -> None:
+        """Work on all jobs, some at a time; the first exception ends them all and is raised."""
+        places = self._folders_at_once if at_once is None else asyncio.Semaphore(at_once)
+        tasks: set[asyncio.Task[None]] = set()
+
+        async def one(job: Job) -> None:
+            try:
+                await work(job)
+            finally:
+                places.release()
+
+        try:
+            for job in jobs:
+                await places.acquire()
+                done = {task for task in tasks if task.done()}
+                tasks -= done
+                for task in done:
+                    task.result()
+                tasks.add(asyncio.ensure_future(one(job)))
+            for task in asyncio.as_completed(list(tasks)):
+                await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _sync_mailbox(self, address: str) -> None:
+        self.totals.mailboxes += 1
+        failed = False
+        primary = self.bookmarks.addresses.get(address)
+        for name in self.settings.stores:
+            wire = self.open_mailbox(address, name)
+            if primary is None:
+                try:
+                    primary = await self.conveyor.call(wire.resolve)
+                except (FatalError, Stopped):
+                    raise
+                except ExchangeError:
+                    primary = address
+                else:
+                    self.bookmarks.addresses[address] = primary
+            store = StoreSync(self, wire, primary, name, self.bookmarks.store(primary, name))
+            await store.sync()
+            failed = failed or store.error is not None
+        self.totals.mailboxes_failed += failed
+
+    def break_off(self) -> None:
+        """Write what an interrupted run leaves: its row without `as_of`, since a page may lie half written, and STATE."""
+        if self.began_at and not self.sample:
+            for row in self._rows("interrupted"):
+                self.writer.write(row)
+            self.writer.write_state()
+
+    async def _end(self, outcome: str) -> None:
+        if not self.began_at:
+            return
+        await (await self.conveyor.put(Page(opening=partial(self._rows, outcome), counts=False)))
+        if not self.sample:
+            self.writer.write_state()
+
+    def _rows(self, outcome: str) -> Iterator[Row]:
+        ended = outcome != "running"
+        traffic = self.transport
+        yield Row(
+            "sync_runs",
+            {
+                "run_id": self.run_id,
+                "tap_version": self.tap_version,
+                "began_at": self.began_at,
+                "resumed_from": self.resumed_from,
+                "as_of": self.bookmarks.as_of if ended and outcome != "interrupted" else None,
+                "ended_at": self.clock.stamp() if ended else None,
+                "outcome": outcome,
+                "mailboxes": self.totals.mailboxes,
+                "mailboxes_failed": self.totals.mailboxes_failed,
+                "folders": self.totals.folders,
+                "folders_failed": self.totals.folders_failed,
+                "records": self.writer.records,
+                "items_loaded": self.totals.items_loaded,
+                "items_corrupt": self.totals.items_corrupt,
+                "requests": traffic.requests,
+                "bytes_received": traffic.bytes_in,
+                "bytes_sent": traffic.bytes_out,
+                "throttled_seconds": round(traffic.pace.throttled_seconds, 3),
+                "shard_index": self.settings.shard_index,
+                "shard_count": self.settings.shard_count,
+            },
+        )

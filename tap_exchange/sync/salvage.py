@@ -1,0 +1,101 @@
+"""What can still be read of an item that cannot be read whole: the failing properties, found by trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    IncompleteAnswer,
+    ItemsError,
+    RequestTooBig,
+    TransientError,
+    item_action,
+)
+from tap_exchange.ews.faults import Action
+from tap_exchange.ews.answers import Answer
+from tap_exchange.ews.operations import Mailbox
+from tap_exchange.ews.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Rescue:
+    """What became of a bad item: its answer in the largest shape that works, and the columns it lacks.
+
+    `server_answers` is false when even another request failed, so that the item is not to blame.
+    """
+
+    answer: Answer | None
+    missing: tuple[str, ...] = ()
+    gone: bool = False
+    server_answers: bool = True
+
+
+class _Gone(Exception):  # noqa: N818 - control flow of this module alone
+    """The item is no longer there."""
+
+
+def salvage(wire: Mailbox, item_id: str, shape: Shape) -> Rescue:
+    """Find the largest set of columns that the server can give of an item, at most 12 requests for each bad one.
+
+    First once more alone, then without any property, which tells whether anything can be read; then, as long as
+    the remaining columns fail together, the shortest failing prefix is found by bisecting and its last column
+    left out.
+    """
+    try:
+        if (answer := _read(wire, item_id, shape)) is not None:
+            return Rescue(answer)
+        columns = list(shape.columns)
+        bare = _read(wire, item_id, shape.without(columns))
+        if bare is None:
+            return Rescue(None, tuple(columns), server_answers=_server_answers(wire))
+        missing: list[str] = []
+        good = 0
+        while (answer := _read(wire, item_id, shape.without(missing))) is None:
+            bad = _first_bad(wire, item_id, shape, columns, good)
+            missing.append(columns[bad])
+            del columns[bad]
+            good = bad
+            if not columns:
+                return Rescue(bare, tuple(missing))
+        return Rescue(answer, tuple(missing))
+    except _Gone:
+        return Rescue(None, gone=True)
+
+
+def _first_bad(wire: Mailbox, item_id: str, shape: Shape, columns: list[str], good: int) -> int:
+    """Return the index of the first column that fails, knowing that the first `good` ones do not."""
+    low, high = good, len(columns)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _read(wire, item_id, _only(shape, columns[:middle])) is None:
+            high = middle
+        else:
+            low = middle
+    return low
+
+
+def _only(shape: Shape, columns: list[str]) -> Shape:
+    keep = set(columns)
+    return shape.without([column for column in shape.columns if column not in keep])
+
+
+def _read(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:
+    """Ask for one item once, None when it fails."""
+    try:
+        (answer,) = wire.get_items([item_id], shape, tries=1)
+    except (ItemsError, IncompleteAnswer, RequestTooBig, TransientError):
+        return None
+    if answer.record is not None:
+        return answer
+    if item_action(answer.code or "") is Action.ITEM_GONE:
+        raise _Gone
+    return None
+
+
+def _server_answers(wire: Mailbox) -> bool:
+    try:
+        wire.root()
+    except ExchangeError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""One store of one mailbox: its root, its hierarchy, its folders side by side, its row in `mailboxes`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped
+from tap_exchange.ews.faults import Action, action_of
+from tap_exchange.sync.bookmarks import StateRefusedError
+from tap_exchange.sync.folder import FolderSync
+from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
+from tap_exchange.sync.loader import Loader
+from tap_exchange.sync.page import Page, Place, Row
+from tap_exchange.sync.scope import WITHOUT_FEED
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.operations import Mailbox
+    from tap_exchange.sync.bookmarks import FolderMark, StoreMark
+    from tap_exchange.sync.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class StoreSync:
+    """Syncs one store of one mailbox; lives for one run."""
+
+    run: Run
+    wire: Mailbox
+    mailbox: str
+    name: str
+    mark: StoreMark
+    error: ExchangeError | None = None
+    known_items: dict[str, str] = field(default_factory=dict)
+    folders_failed: int = 0
+
+    async def sync(self) -> None:
+        """Bring the tables to what the store holds now; an error becomes the mailbox's row."""
+        try:
+            await self._sync()
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError as error:
+            self.fail(error)
+            await self.run.begin()
+            await self._put_row()
+
+    def fail(self, error: ExchangeError) -> None:
+        """Remember the first error that takes the store out of this run."""
+        if self.error is None:
+            self.error = error
+            self.warn(str(error))
+
+    def must_stop(self) -> bool:
+        """Return whether nothing more is to be asked of this store in this run."""
+        return self.error is not None or self.run.out_of_time()
+
+    def warn(self, text: str) -> None:
+        """Log a warning with the mailbox that it is about."""
+        logger.warning("%s (%s): %s", self.mailbox, self.name, text)
+
+    async def _sync(self) -> None:
+        root = await self.run.conveyor.call(self.wire.root)
+        known = self.mark.get("root")
+        if known is not None and known != root.folder_id:
+            raise StateRefusedError(
+                f"The state belongs to another {self.name} store of {self.mailbox}: its root folder is not the one "
+                "that the server gives now. Was the mailbox made anew? Remove its bookmarks to load it again."
+            )
+        self.mark["root"] = root.folder_id
+        await self.run.begin()
+        await sync_hierarchy(self)
+        await self._put_row()
+        await self._sync_folders()
+        if self.error is not None:
+            await self._put_row()
+
+    async def _sync_folders(self) -> None:
+        """Sync all folders, a few at a time; the first error that ends the store ends them all."""
+        todo = [
+            (folder_id, mark)
+            for folder_id, mark in self.mark["folders"].items()
+            if mark.get("type") not in WITHOUT_FEED and not mark.get("excluded")
+        ]
+        if self.run.sample:
+            todo = one_of_each_type(todo)
+        self.run.progress.folders += len(todo)
+        self.run.progress.expected += sum(mark.get("count", 0) for _, mark in todo if "sync_state" not in mark)
+        changed: list[str] = []
+        await self.run.each(todo, partial(self._sync_folder, changed))
+        if changed and self.error is None:
+            await refresh(self, changed)
+
+    async def _sync_folder(self, changed: list[str], job: tuple[str, FolderMark]) -> None:
+        folder_id, mark = job
+        if self.must_stop():
+            return
+        place = Place.of(self.mailbox, self.name, folder_id)
+        folder = FolderSync(self, place, mark, Loader(self.wire, place, self.run.selection))
+        await folder.sync()
+        self.run.progress.folders_done += 1
+        self.run.totals.add(folder.tally)
+        if folder.error is not None:
+            self.folders_failed += 1
+            self.run.totals.folders_failed += 1
+            self.warn(f"folder {folder.name}: {folder.error}")
+        if folder.changed:
+            changed.append(folder_id)
+
+    async def is_gone(self, folder_id: str) -> bool:
+        """Ask the server for a folder afresh, and return whether it says that there is none."""
+        (answer,) = await self.run.conveyor.call(self.wire.get_folders, [folder_id], self.run.folder_shape)
+        return answer.record is None and action_of(answer.code) in {Action.FOLDER_GONE, Action.ITEM_GONE}
+
+    async def bury(self, place: Place, mark: FolderMark) -> None:
+        """Write a folder's tombstone and drop its bookmark."""
+
+        def opening() -> Iterator[Row]:
+            yield gone_row(self, place.folder_id, mark)
+
+        def advance() -> None:
+            self.mark["folders"].pop(place.folder_id, None)
+
+        await self.run.conveyor.put(Page(opening=opening, advance=advance))
+
+    async def answers(self, folder_id: str) -> bool:
+        """Return whether the store finds an item that is known to exist outside of a folder.
+
+        Items loaded in this run are asked first, then such as another folder lists now. True also when the mailbox has no other item to ask for: nothing then speaks against the answers.
+        """
+        known = [item for folder, item in self.known_items.items() if folder != folder_id][-3:]
+        for item_id in known:
+            if await self.run.conveyor.call(self._finds, item_id):
+                return True
+        listed = await self._listed_items(folder_id)
+        for item_id in listed:
+            if await self.run.conveyor.call(self._finds, item_id):
+                return True
+        return not known and not listed
+
+    async def _listed_items(self, folder_id: str) -> list[str]:
+        """Return the newest items of another folder, as a listing tells them."""
+        for other, mark in self.mark["folders"].items():
+            if other != folder_id and mark.get("count") and mark.get("type") not in WITHOUT_FEED:
+                found = await self.run.conveyor.call(partial(self.wire.find_items, other, offset=0, page_size=3))
+                if found.items:
+                    return [item.item_id for item in found.items]
+        return []
+
+    def _finds(self, item_id: str) -> bool:
+        (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
+        return answer.code is None or action_of(answer.code) is not Action.ITEM_GONE
+
+    async def _put_row(self) -> None:
+        await self.run.conveyor.put(Page(opening=lambda: [self.row()]))
+
+    def row(self, reset_at: str | None = None) -> Row:
+        """Return the store's row of `mailboxes`."""
+        server = self.wire.server
+        folders = self.mark["folders"].values()
+        return Row(
+            "mailboxes",
+            {
+                "mailbox": self.mailbox,
+                "store": self.name,
+                "reachable": self.error is None,
+                "code": self.error.code if self.error else None,
+                "message": str(self.error) if self.error else None,
+                "server_version": server.version if server else None,
+                "server_build": server.build if server else None,
+                "root_folder_id": self.mark.get("root"),
+                "folders": len(folders),
+                "items": sum(mark.get("count", 0) for mark in folders),
+                "hierarchy_reset_at": reset_at or self.mark.get("reset_at"),
+                "left_at": None,
+            },
+        )
+
+
+def one_of_each_type(folders: list[tuple[str, FolderMark]]) -> list[tuple[str, FolderMark]]:
+    """Return for each class of folders the one that holds most: a sample of what the mailbox has."""
+    fullest: dict[str | None, tuple[str, FolderMark]] = {}
+    for folder_id, mark in folders:
+        kept = fullest.get(mark.get("cls"))
+        if kept is None or mark.get("count", 0) > kept[1].get("count", 0):
+            fullest[mark.get("cls")] = (folder_id, mark)
+    return list(fullest.values())

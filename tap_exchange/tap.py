@@ -1,0 +1,162 @@
+"""The Singer face: settings, streams and how a run begins and ends; the engine does the rest."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import Tap
+from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+
+from tap_exchange.settings import Settings, SettingsError, config_jsonschema
+from tap_exchange.streams.catalog import CatalogError, check_catalog
+from tap_exchange.streams.outlet import LineTooLongError, Outlet
+from tap_exchange.streams.stream import ExchangeStream
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from tap_exchange.engine import Engine
+
+logger = logging.getLogger("tap-exchange")
+
+
+class RunFailedError(Exception):
+    """All that could be done is done, and a mailbox or folder failed."""
+
+
+class TapExchange(Tap):
+    """Copies Exchange mailboxes over EWS, and keeps the copy true run after run."""
+
+    name = "tap-exchange"
+    config_jsonschema: ClassVar[dict[str, Any]] = config_jsonschema()
+    message_writer_class = Outlet
+    capabilities: ClassVar[list[Any]] = [
+        TapCapabilities.CATALOG,
+        TapCapabilities.STATE,
+        TapCapabilities.DISCOVER,
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
+
+    _engine: Engine | None = None
+    _ran = False
+
+    def discover_streams(self) -> Sequence[ExchangeStream]:
+        """Return every stream; no server is needed, and of the settings those that add columns."""
+        from tap_exchange.streams.discovery import stream_maps  # noqa: PLC0415 - not for --version
+
+        return [ExchangeStream(self, name, described) for name, described in stream_maps(self.config).items()]
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take a state; anything but a dictionary with dictionaries of bookmarks is refused."""
+        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        if not isinstance(bookmarks, dict) or not all(isinstance(mark, dict) for mark in bookmarks.values()):
+            raise SettingsError("The state is not a Singer state: give the last STATE that the loader put out.")
+        super().load_state(state)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Check the settings our way: one line, and never the value of a secret in it."""
+        self.append_builtin_config(self.config_jsonschema)
+        if raise_errors:
+            Settings.from_config(self.config)
+        return []
+
+    def run_feed(self, first: ExchangeStream, *, write_messages: bool) -> Iterator[dict[str, Any]]:
+        """Run the one conversation that feeds all streams; called by each selected stream, done once."""
+        if self._ran or not write_messages:
+            return iter(())
+        self._ran = True
+        from tap_exchange.engine import Engine  # noqa: PLC0415 - exchangelib takes its time to import
+
+        selected: dict[str, ExchangeStream] = {}
+        for name, stream in self.streams.items():
+            if isinstance(stream, ExchangeStream) and stream.selected:
+                selected[name] = stream
+        if self.input_catalog is not None:
+            streams = {name: stream for name, stream in self.streams.items() if isinstance(stream, ExchangeStream)}
+            check_catalog(self.input_catalog.keys(), streams)
+        for stream in selected.values():
+            stream.write_schema()
+        outlet = self.message_writer
+        if not isinstance(outlet, Outlet):
+            raise TypeError("tap-exchange writes by its own outlet")
+        self._engine = Engine(
+            Settings.from_config(self.config),
+            self.state,
+            selected,
+            outlet,
+            version=self.plugin_version,
+            sample=first.ABORT_AT_RECORD_COUNT is not None,
+        )
+        summary = self._engine.run()
+        if summary.failed:
+            raise RunFailedError(summary.text)
+        logger.info("%s", summary.text)
+        return iter(())
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """End the run at a record's end; if the pipe takes nothing, end without a STATE."""
+        code = 128 + signum
+        engine = self._engine
+        if engine is None:
+            leave(code)
+        else:
+            engine.stop(signum)
+            outlet = self.message_writer
+            if isinstance(outlet, Outlet):
+                outlet.hurry(lambda: leave(code))
+
+
+def leave(code: int) -> None:
+    """End the process at once: worker threads may sit in a request for as long as `request_timeout`."""
+    logging.shutdown()
+    os._exit(code)
+
+
+def main() -> None:
+    """Run the command line; each failure is one line, and a non-zero exit code."""
+    code = 0
+    try:
+        TapExchange.cli()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException as error:  # noqa: BLE001 - the last line of a run, whatever ended it
+        code = _explain(error)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        code = code or 1
+    if threading.active_count() > 1:
+        leave(code)
+    sys.exit(code)
+
+
+def _explain(error: BaseException) -> int:
+    """Log the one line that an error is worth, and return the exit code."""
+    interrupted = getattr(error, "signum", None)
+    if interrupted is not None:
+        logger.warning("Stopped by %s; the next run goes on from the last STATE.", signal.Signals(interrupted).name)
+        return 128 + int(interrupted)
+    if isinstance(error, BrokenPipeError):
+        logger.error("The loader closed the pipe: see its own log. The next run goes on from its last STATE.")
+    elif isinstance(error, (SettingsError, CatalogError, RunFailedError, LineTooLongError)) or getattr(
+        error, "for_the_user", False
+    ):
+        logger.error("%s", error)
+    elif isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
+        logger.error("A given file (config, catalog or state) is not JSON: line %s.", getattr(error, "lineno", "?"))
+    elif isinstance(error, OSError) and error.filename:
+        logger.error("%s: %s", error.filename, error.strerror)
+    else:  # a message may hold mail content, the places in the code do not
+        where = "".join(traceback.format_tb(error.__traceback__)[-6:])
+        logger.critical("Unexpected %s, please report it:\n%s", type(error).__name__, where)
+    return 1
