@@ -76,8 +76,7 @@ class Settings:
     )
     ca_bundle: str | None = setting(
         CONNECTION,
-        "File (PEM) or folder with the certificate authorities to trust, instead of the "
-        "well-known ones.",
+        "File (PEM) or folder with the certificate authorities to trust, instead of the well-known ones.",
         label="CA bundle",
     )
     proxy_url: str | None = setting(
@@ -89,15 +88,13 @@ class Settings:
     )
     allow_http: bool = setting(
         CONNECTION,
-        "Allow plain HTTP to a host other than this one: passwords and mail can then be read on "
-        "the way.",
+        "Allow plain HTTP to a host other than this one: passwords and mail can then be read on the way.",
         default=False,
         label="Allow plain HTTP",
     )
     user_agent: str | None = setting(
         CONNECTION,
-        "User-Agent that the server's logs and policies see. Default: tap-exchange and its "
-        "version.",
+        "User-Agent that the server's logs and policies see. Default: tap-exchange and its version.",
     )
     request_timeout: float = setting(
         CONNECTION,
@@ -181,8 +178,7 @@ class Settings:
     )
     mailboxes_from: str | None = setting(
         MAILBOXES,
-        "E-mail address of a distribution group whose members' mailboxes to copy, groups in it "
-        "too.",
+        "E-mail address of a distribution group whose members' mailboxes to copy, groups in it too.",
         label="Mailboxes of a group",
     )
     stores: tuple[str, ...] = setting(
@@ -199,8 +195,7 @@ class Settings:
     )
     folders_include: tuple[str, ...] = setting(
         SCOPE,
-        "Copy only these folders: path globs such as Inbox/* or distinguished names such as "
-        "inbox. Default: all.",
+        "Copy only these folders: path globs such as Inbox/* or distinguished names such as inbox. Default: all.",
         default=(),
         label="Folders to include",
     )
@@ -268,8 +263,7 @@ class Settings:
     )
     attachment_dir: str | None = setting(
         CONTENT,
-        "Folder or fsspec address (s3://, gs://, abfs://) for attachment contents, instead of "
-        "base64 in the rows.",
+        "Folder or fsspec address (s3://, gs://, abfs://) for attachment contents, instead of base64 in the rows.",
         label="Attachment folder",
     )
     extended_properties: tuple[Any, ...] = setting(
@@ -336,8 +330,7 @@ class Settings:
 
     notifications: str = setting(
         NOTIFICATIONS,
-        "Ask only folders with news: from a subscription left on the server between runs "
-        "(pull), or live (stream).",
+        "Ask only folders with news: from a subscription left on the server between runs (pull), or live (stream).",
         default="none",
         choices=("none", "pull", "stream"),
     )

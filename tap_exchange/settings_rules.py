@@ -196,9 +196,7 @@ def _check_sign_in(settings: Settings) -> None:
     kind = settings.auth_type
     given = [name for name in SIGN_IN if getattr(settings, name) is not None]
     needed = {name for names in NEEDS[kind] for name in names}
-    missing = [
-        " or ".join(names) for names in NEEDS[kind] if not any(name in given for name in names)
-    ]
+    missing = [" or ".join(names) for names in NEEDS[kind] if not any(name in given for name in names)]
     strange = [name for name in given if name not in needed and name not in MAY_HAVE[kind]]
     if missing:
         hint = next((SPEAKS_FOR[name] for name in strange if name in SPEAKS_FOR), None)

@@ -47,7 +47,7 @@ def meltano_entries(options: Iterable[Option]) -> list[dict[str, Any]]:
 
 
 def _property(option: Option) -> dict[str, Any]:
-    schema = {"title": option.label, "description": option.help}
+    schema: dict[str, Any] = {"title": option.label, "description": option.help}
     schema |= deepcopy(JSON_TYPES[option.kind])
     if option.choices and option.kind == "array":
         schema["items"]["enum"] = list(option.choices)
