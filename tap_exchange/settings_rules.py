@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_PATH = "/EWS/Exchange.asmx"
 ADDRESS = re.compile(r"[^\s@<>,;\\/]+@[^\s@<>,;\\/]+")
 TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+OF_MSAL = re.compile(r"https://[^/]+/[^/]+/oauth2(/v2\.0)?/token/?")
 PEM = "-----BEGIN "
 # Base64 makes 4 bytes of 3, and no line of the output may exceed 50 MiB.
 MOST_INLINE_BYTES = 36 * 1024 * 1024
@@ -138,7 +139,7 @@ def _address_to_look_up(values: dict[str, Any]) -> tuple[str | None, str | None]
     if not isinstance(switch, str):
         own = (values["username"], *values["mailboxes"], values["mailboxes_from"])
         found = next((one for one in own if one and ADDRESS.fullmatch(one)), None)
-        return (found or "") if switch else None, None
+        return (found or "").lower() if switch else None, None
     return switch, switch
 
 
@@ -218,9 +219,14 @@ def _check_sign_in(settings: Settings) -> None:
         )
     if settings.tenant_id is not None and not TENANT.fullmatch(settings.tenant_id):
         _refuse("tenant_id must be the tenant's id or its domain, such as example.onmicrosoft.com")
+    certificate = settings.client_certificate
     if settings.token_url is not None:
         _check_url("token_url", settings.token_url, settings)
-    certificate = settings.client_certificate
+        if certificate is not None and not OF_MSAL.fullmatch(settings.token_url):
+            _refuse(
+                "token_url cannot be used with client_certificate: msal knows only addresses such as "
+                "https://login.microsoftonline.com/<tenant>/oauth2/v2.0/token"
+            )
     if certificate is not None and PEM not in certificate:
         _check_readable("client_certificate", certificate)
 
