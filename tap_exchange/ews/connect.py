@@ -54,17 +54,16 @@ class Connection:
         pool: SessionPool,
         *,
         versions: tuple[str, ...],
-        mailboxes: tuple[str, ...],
-        closing: tuple[Callable[[], None], ...] = (),
+        closing: Callable[[], None],
     ) -> None:
         self.url: str = pool.service_endpoint
         self.versions = versions
-        self.mailboxes = mailboxes
+        self.mailboxes = settings.mailboxes
         self.impersonate = settings.impersonate
         self.application_id = settings.client_id
         self.timeout = (min(CONNECT_TIMEOUT, settings.request_timeout), settings.request_timeout)
         self._pool = pool
-        self.closing = closing
+        self._closing = closing
         self._thread = threading.local()
 
     @property
@@ -123,10 +122,9 @@ class Connection:
         return {"X-AnchorMailbox": mailbox}
 
     def close(self) -> None:
-        """Close the connections, and stop the embedded Exchange if it runs for this one."""
+        """Close the connections that are not lent, and the one to the identity provider."""
         self._pool.close()
-        for close in self.closing:
-            close()
+        self._closing()
 
     @contextmanager
     def _marked(self, session: requests.Session) -> Iterator[None]:
@@ -181,13 +179,7 @@ def connect(settings: Settings) -> Connection:
         retry_policy=FailFast(),
         max_connections=settings.max_connections,
     )
-    return Connection(
-        settings,
-        SessionPool(config, reached),
-        versions=versions,
-        mailboxes=settings.mailboxes,
-        closing=(provider.close,),
-    )
+    return Connection(settings, SessionPool(config, reached), versions=versions, closing=provider.close)
 
 
 def known_versions() -> tuple[str, ...]:
@@ -198,24 +190,22 @@ def known_versions() -> tuple[str, ...]:
 
 
 def _connect_to_demo(settings: Settings) -> Connection:
-    """Start the embedded Exchange in this process and connect to it."""
+    """Start the embedded Exchange in this process and connect to it; it ends with the process."""
+    from tap_exchange.demo import start  # noqa: PLC0415 - its packages are an extra
+
     try:
-        from tap_exchange.demo import start  # noqa: PLC0415 - its packages are an extra
+        url, username, password = start()
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("tap_exchange"):
             raise
         raise FatalError(f"demo:// needs more packages ({error.name}): pip install 'tap-exchange[demo]'") from None
-    server = start()
-    mailboxes = settings.mailboxes or (server.username.lower(),)
-    connection = connect(
+    return connect(
         replace(
             settings,
-            ews_url=server.url,
+            ews_url=url,
             auth_type="basic",
-            username=settings.username or server.username,
-            password=settings.password or server.password,
-            mailboxes=mailboxes,
-        )
+            username=settings.username or username,
+            password=settings.password or password,
+            mailboxes=settings.mailboxes or (username.lower(),),
+        ),
     )
-    connection.closing = (*connection.closing, server.stop)
-    return connection

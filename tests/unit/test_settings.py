@@ -90,7 +90,7 @@ def test_defaults_are_completed_from_the_sign_in() -> None:
             {"attachment_max_bytes": 10**9, "attachments": "content", "attachment_dir": "s3://b/c"},
             "attachment_dir",
             "s3://b/c",
-        ),  # noqa: E501
+        ),
         ({"attachment_max_bytes": 10**9}, "attachment_max_bytes", 10**9),
         ({"notifications": "stream", "listen_minutes": "5"}, "listen_minutes", 5.0),
         ({"shard_index": 2, "shard_count": 3}, "shard_index", 2),
@@ -129,45 +129,45 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (
         {"ews_url": URL, "client_id": "x", "client_secret": "geheim3"},
         "for the client_id that is set, auth_type is oauth_client_credentials",
-    ),  # noqa: E501
+    ),
     (
         {"ews_url": URL, "refresh_token": "geheim3"},
         "for the refresh_token that is set, auth_type is oauth_refresh_token",
-    ),  # noqa: E501
+    ),
     (APPLICATION, "client_secret or client_certificate is missing"),
     ({**APPLICATION, "client_id": None, "client_secret": "geheim3"}, "client_id is missing"),
     ({**APPLICATION, "tenant_id": None, "client_secret": "geheim3"}, "tenant_id or token_url is missing"),
     (
         {**APPLICATION, "client_secret": "geheim3", "client_certificate": CERTIFICATE},
         "client_secret and client_certificate are both set",
-    ),  # noqa: E501
+    ),
     (
         {**APPLICATION, "client_secret": "geheim3", "password": "geheim1"},
         "password has no meaning with auth_type oauth_client_credentials",
-    ),  # noqa: E501
+    ),
     ({**APPLICATION, "client_secret": "geheim3", "access_type": "delegate"}, "access_type delegate contradicts"),
     (
         {**APPLICATION, "client_secret": "geheim3", "mailboxes": []},
         "mailboxes is missing: an application has no mailbox",
-    ),  # noqa: E501
+    ),
     ({**APPLICATION, "client_secret": "geheim3", "tenant_id": "../x"}, "tenant_id must be the tenant's id"),
     ({**APPLICATION, "client_secret": "geheim3", "token_url": "http://login.example.com/"}, "token_url is plain HTTP"),
     (
         {**APPLICATION, "client_certificate": CERTIFICATE, "token_url": "https://login.example.com/t"},
         "token_url cannot be used with client_certificate",
-    ),  # noqa: E501
+    ),
     ({**APPLICATION, "client_certificate": "/nowhere/app.pem"}, "client_certificate: /nowhere/app.pem cannot be read"),
     ({"ews_url": URL, "auth_type": "oauth_refresh_token", "client_id": "x"}, "refresh_token is missing"),
     ({"ews_url": URL, "auth_type": "oauth_refresh_token", "refresh_token": "geheim3"}, "client_id is missing"),
     (
         {"ews_url": URL, "auth_type": "oauth_refresh_token", "client_id": "x", "refresh_token": "geheim3"},
         "mailboxes is missing",
-    ),  # noqa: E501
+    ),
     ({"ews_url": URL, "auth_type": "certificate"}, "client_certificate is missing"),
     (
         {"ews_url": URL, "auth_type": "certificate", "client_certificate": CERTIFICATE},
         "mailboxes is missing: a certificate",
-    ),  # noqa: E501
+    ),
     # mailboxes
     ({**BASIC, "username": "EX\\anna"}, "mailboxes is missing: the user name is no e-mail address"),
     ({**BASIC, "mailboxes": ["anna"]}, "mailboxes must be e-mail addresses"),
