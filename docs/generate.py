@@ -45,6 +45,7 @@ ORDER = (
 # A setting decides about these columns, whether they are selected or not.
 DECIDED_BY_SETTINGS = ("mime_content",)
 ENDPOINTS = ("ews_url", "autodiscover")
+ENTRY = ("name", "kind", "value", "label", "description", "sensitive", "options")  # in Meltano's order
 # What the SDK adds for the capabilities that meltano.yml declares.
 OF_THE_SDK = [
     {"name": "stream_maps", "label": "Stream maps", "kind": "object"},
@@ -88,7 +89,19 @@ def settings_table() -> str:
     return "\n\n".join(tables)
 
 
-def meltano_selection() -> str:
+def meltano_plugin() -> str:
+    """Return what settings must be together, all settings and the select rules, as Meltano itself writes them."""
+    groups: list[list[str]] = [["ews_url"]]  # demo:// and kerberos
+    for needs in NEEDS.values():
+        for one in itertools.product(ENDPOINTS, *needs):
+            if list(one) not in groups and len(one) > 1:
+                groups.append(list(one))
+    settings = [{key: entry[key] for key in ENTRY if key in entry} for entry in (*meltano_settings(), *OF_THE_SDK)]
+    parts = {"settings_group_validation": groups, "settings": settings, "select": _selection()}
+    return yaml.dump(parts, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+
+
+def _selection() -> list[str]:
     """Return the select rules: everything but the streams and columns that are off by default.
 
     Meltano's own `*.*` would switch those on, too. A column that is off wherever it occurs gets one rule.
@@ -108,17 +121,7 @@ def meltano_selection() -> str:
                 on.add(column)
     for column, streams in sorted(off.items()):
         rules += [f"!{name}.{column}" for name in streams] if column in on else [f"!*.{column}"]
-    return _yaml({"select": rules})
-
-
-def meltano_options() -> str:
-    """Return which settings must be there together, and the list of all settings."""
-    groups: list[list[str]] = [["ews_url"]]  # demo:// and kerberos
-    for needs in NEEDS.values():
-        for one in itertools.product(ENDPOINTS, *needs):
-            if list(one) not in groups and len(one) > 1:
-                groups.append(list(one))
-    return _yaml({"settings_group_validation": groups, "settings": [*meltano_settings(), *OF_THE_SDK]})
+    return rules
 
 
 def _between(match: re.Match[str], part: str) -> str:
@@ -127,10 +130,6 @@ def _between(match: re.Match[str], part: str) -> str:
     blank = "\n" if closing else ""
     body = "\n".join(indent + line if line else line for line in part.splitlines())
     return f"{indent}{opening}{name}: begin{closing}\n{blank}{body}\n{blank}{indent}{opening}{name}: end"
-
-
-def _yaml(value: dict[str, Any]) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -142,7 +141,13 @@ def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:
     return dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=short)
 
 
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    style = '"' if "'" in value and ": " in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
 _Dumper.add_representer(list, _list)
+_Dumper.add_representer(str, _text)
 
 
 def _row(option: Option) -> str:
@@ -174,7 +179,7 @@ def _cell(text: str) -> str:
 
 PARTS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {"streams": streams_table, "settings": settings_table},
-    "meltano.yml": {"selection": meltano_selection, "settings": meltano_options},
+    "meltano.yml": {"from the code": meltano_plugin},
 }
 
 
