@@ -22,6 +22,7 @@ __all__ = [
     "columns_for_server",
     "columns_of",
     "extended_properties",
+    "is_version_at_least",
     "item_streams",
     "stream_of",
     "stream_schema",
@@ -69,7 +70,7 @@ class Column:
 
     def is_known_to(self, version: str | None) -> bool:
         """Say whether a server that speaks this EWS version knows the property; None is the newest."""
-        return self.since is None or _rank(version) >= _rank(self.since)
+        return self.since is None or is_version_at_least(version, self.since)
 
 
 @cache
@@ -186,6 +187,11 @@ def _own_schema(entry: ExtendedProperty) -> dict[str, Any]:
     path = entry.path
     named = f"0x{path.tag:04X}" if path.tag is not None else f"{path.name or path.id} of {path.property_set}"
     return {**single, "description": f"MAPI property {named}, type {path.type}."}
+
+
+def is_version_at_least(version: str | None, since: str) -> bool:
+    """Say whether an EWS version is as new as another; None and names unknown here are the newest."""
+    return _rank(version) >= _rank(since)
 
 
 def _rank(version: str | None) -> int:
