@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
+    from tap_exchange.demo.attachments import Attachment
     from tap_exchange.demo.changelog import Change
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.rendering import Shape
+    from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.soap import Call
 
 
@@ -27,7 +29,8 @@ class Answer:
 
     `delay` waits before the first byte. `cut` sends only so many bytes of the (compressed) body, with the
     Content-Length of `declared_length` (default: the true one), then closes. `pace` is seconds between
-    `piece`-sized pieces. `reset` drops the connection (at once, or after `cut` bytes).
+    `piece`-sized pieces. `reset` drops the connection (at once, or after `cut` bytes). `stream` is sent
+    chunk by chunk instead of the body, as streaming notifications are.
     """
 
     status: int = 200
@@ -40,17 +43,18 @@ class Answer:
     reset: bool = False
     pace: float = 0.0
     piece: int = 1024
+    stream: AsyncIterator[bytes] | None = None
 
 
 class Fault:
     """Do nothing anywhere; a fault overrides the places it wants.
 
-    All but `before` and `after` run under the world's lock; they raise ServiceError for one response
-    message or SoapFault for the whole request.
+    From `mailbox` to `body` the world's lock is held. They raise ServiceError for one response message or
+    SoapFault for the whole request.
     """
 
-    def arrived(self, operation: str, mailbox: str | None) -> Answer | None:
-        """Answer before sign-in is looked at and before any work is done, or give None to go on."""
+    def arrived(self, request: Request) -> Answer | None:
+        """Answer before the sign-in is judged and any work is done, or give None to go on."""
 
     def before(self, call: Call) -> Answer | None:
         """Answer in the server's place, the work undone; or give None to go on, or raise SoapFault."""
@@ -69,6 +73,9 @@ class Fault:
 
     def item(self, call: Call, item: Item, shape: Shape) -> None:
         """Step in before an item is written."""
+
+    def attachment(self, call: Call, item: Item, attachment: Attachment) -> None:
+        """Step in before an attachment is written."""
 
     def body(self, call: Call, body: str) -> str:
         """Change the inside of the SOAP body, the work being done."""
@@ -106,10 +113,10 @@ class Plan(Fault):
         """Give the faults in force."""
         return iter(self._faults)
 
-    def arrived(self, operation: str, mailbox: str | None) -> Answer | None:
+    def arrived(self, request: Request) -> Answer | None:
         """Give the first fault's answer, if any."""
         for fault in self._faults:
-            answer = fault.arrived(operation, mailbox)
+            answer = fault.arrived(request)
             if answer is not None:
                 return answer
         return None
@@ -146,6 +153,11 @@ class Plan(Fault):
         """Ask each fault."""
         for fault in self._faults:
             fault.item(call, item, shape)
+
+    def attachment(self, call: Call, item: Item, attachment: Attachment) -> None:
+        """Ask each fault."""
+        for fault in self._faults:
+            fault.attachment(call, item, attachment)
 
     def body(self, call: Call, body: str) -> str:
         """Let each fault change the body."""

@@ -6,13 +6,19 @@ import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tap_exchange.demo.soap import M, T
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 
 @dataclass(slots=True)
 class Request:
     """One HTTP request; times are seconds of the monotonic clock."""
 
-    operation: str
+    operation: str = ""
     username: str | None = None
     mailbox: str | None = None
     ids: tuple[str, ...] = ()
@@ -20,7 +26,7 @@ class Request:
     item_count: int = 0
     base_shape: str | None = None
     body_shape: str | None = None
-    additional: int = 0
+    properties: tuple[str, ...] = ()
     max_changes: int | None = None
     ignored: int = 0
     had_state: bool = False
@@ -51,15 +57,13 @@ class RequestLog:
         with self._lock:
             self.concurrent += 1
             self.most_concurrent = max(self.most_concurrent, self.concurrent)
-            self._counts[request.operation] += 1
             self._requests.append(request)
             if len(self._requests) > self._keep:
                 del self._requests[: self._keep // 10]
 
-    def renamed(self, request: Request, operation: str) -> None:
+    def named(self, request: Request, operation: str) -> None:
         """Note what a request turned out to be."""
         with self._lock:
-            self._counts[request.operation] -= 1
             self._counts[operation] += 1
             request.operation = operation
 
@@ -77,7 +81,7 @@ class RequestLog:
     def counts(self) -> dict[str, int]:
         """Count the requests by operation."""
         with self._lock:
-            return {operation: count for operation, count in self._counts.items() if count}
+            return dict(self._counts)
 
     def reset(self) -> None:
         """Forget all."""
@@ -85,3 +89,29 @@ class RequestLog:
             self._requests.clear()
             self._counts.clear()
             self.most_concurrent = self.concurrent
+
+
+def describe(record: Request, body: etree._Element) -> None:
+    """Write down what a request asks for."""
+    record.ids = tuple(
+        element.get("Id", "") for name in ("ItemIds", "AttachmentIds") for element in body.iterfind(f"{M}{name}/*")
+    )
+    record.item_count = len(record.ids)
+    record.folders = tuple(
+        element.get("Id", "")
+        for name in ("FolderIds", "SyncFolderId", "ParentFolderIds")
+        for element in body.iterfind(f"{M}{name}/*")
+    )
+    shape = body.find(f"{M}ItemShape")
+    shape = body.find(f"{M}FolderShape") if shape is None else shape
+    if shape is not None:
+        record.base_shape = shape.findtext(f"{T}BaseShape")
+        record.body_shape = shape.findtext(f"{T}BodyType")
+        record.properties = tuple(
+            element.get("FieldURI") or element.get("PropertyTag") or element.get("PropertyName") or ""
+            for element in shape.iterfind(f"{T}AdditionalProperties/*")
+        )
+    maximum = body.findtext(f"{M}MaxChangesReturned")
+    record.max_changes = int(maximum) if maximum and maximum.isdigit() else None
+    record.ignored = sum(1 for _ in body.iterfind(f"{M}Ignore/*"))
+    record.had_state = bool(body.findtext(f"{M}SyncState"))

@@ -62,6 +62,11 @@ class Server:
         """Give the fault plan."""
         return self.endpoint.faults
 
+    @property
+    def errors(self) -> list[Exception]:
+        """Give the demo's own mistakes; `serve` raises the first at its end."""
+        return self.endpoint.errors
+
     def reset_requests(self) -> None:
         """Forget the requests so far."""
         self.endpoint.log.reset()
@@ -125,6 +130,9 @@ def serve(
         host: a loopback address.
         latency: seconds that each answer waits.
         xsd: the folder of Microsoft's messages.xsd and types.xsd, to check each request with.
+
+    Raises:
+        Exception: at the end, when the demo itself made a mistake while serving.
     """
     validator = None if xsd is None else Validator(xsd)
     server = Server(Endpoint(exchange, latency=latency, validator=validator), host, port).start()
@@ -132,3 +140,5 @@ def serve(
         yield server
     finally:
         server.stop()
+    if server.errors:
+        raise server.errors[0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lxml import etree
 
@@ -11,8 +11,10 @@ from tap_exchange.demo import values
 from tap_exchange.demo.codes import TEXTS
 
 if TYPE_CHECKING:
+    from tap_exchange.demo.endpoint import Endpoint
     from tap_exchange.demo.exchange import Account, Exchange
     from tap_exchange.demo.mailbox import Mailbox
+    from tap_exchange.demo.requestlog import Request
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
@@ -62,13 +64,12 @@ class Call:
     operation: str
     body: etree._Element
     account: Account
+    server: Endpoint
+    record: Request
     version: str = "Exchange2007"
     mailbox: Mailbox | None = None
     """The mailbox the request acts as: the account's own, or the impersonated one."""
     impersonated: bool = False
-    headers: dict[str, str] = field(default_factory=dict)
-    server: Any = None
-    record: Any = None
 
 
 def parse_envelope(raw: bytes) -> tuple[etree._Element | None, etree._Element]:

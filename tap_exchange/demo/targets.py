@@ -30,8 +30,7 @@ def check_mailbox(call: Call, mailbox: Mailbox | None) -> None:
     """Raise what a mailbox in trouble, or one of somebody else, answers."""
     if mailbox is not None and mailbox.code:
         raise ServiceError(mailbox.code)
-    if call.server is not None:
-        call.server.faults.mailbox(call, mailbox)
+    call.server.faults.mailbox(call, mailbox)
     if not may_open(call, mailbox):
         raise ServiceError("ErrorAccessDenied")
 
@@ -66,8 +65,7 @@ def folder_of(call: Call, element: etree._Element, missing: str = "ErrorFolderNo
         if found is None:
             raise ServiceError(missing)
         folder = found
-    if call.server is not None:
-        call.server.faults.folder(call, folder)
+    call.server.faults.folder(call, folder)
     return folder
 
 

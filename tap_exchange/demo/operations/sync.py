@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_CHANGES = 512
 FOREVER = 1 << 62
 DUMMY_CHANGE_KEY = "CQAAAA=="
+DUMMY_FOLDER_CHANGE_KEY = "AQAAAA=="
 NO_SYNC = ("SearchFolder",)
 
 
@@ -47,8 +48,7 @@ def _items_page(call: Call) -> str:
         more, last = net_changes(folder.associated, state.cursors[1], limit - len(changes), top, ignore)
         changes += more
     state.top = top
-    if call.record is not None:
-        call.record.item_count = len(changes)
+    call.record.item_count = len(changes)
     call.server.faults.changes(call, folder, changes)
     text = call.server.states.encode(state)
     inside = "".join([_item_change(folder, change, shape) for change in changes])
@@ -57,7 +57,7 @@ def _items_page(call: Call) -> str:
 
 def _item_change(folder: Folder, change: changelog.Change, shape: rendering.Shape) -> str:
     if change.kind == changelog.DELETE:
-        identity = f'<t:ItemId Id="{folder.item_prefix}{ids.item_suffix(change.number)}"/>'
+        identity = f'<t:ItemId Id="{folder.item_prefix}{ids.item_suffix(change.number)}" ChangeKey="{DUMMY_CHANGE_KEY}"/>'
         return f"<t:Delete>{identity}</t:Delete>"
     item = folder.item(change.number)
     if item is None:  # cannot be: changes are computed under the same lock
@@ -122,17 +122,20 @@ def _hierarchy_page(call: Call) -> str:
     shape = shape_of(call.body.find(f"{M}FolderShape"))
     changes, last = net_folder_changes(root, state.cursors[0], call.server.hierarchy_page)
     state.top = root.store.change
-    if call.record is not None:
-        call.record.item_count = len(changes)
+    call.record.item_count = len(changes)
     text = call.server.states.encode(state)
     parts = []
     for change in changes:
         if change.kind == changelog.DELETE:
-            parts.append(f'<t:Delete><t:FolderId Id="{root.store.ids.folder(change.number)}"/></t:Delete>')
+            parts.append(f'<t:Delete>{_folder_id(root, change.number)}</t:Delete>')
         else:
             folder = root.store.folders[change.number]
             parts.append(f"<t:{change.kind}>{rendering.folder_xml(folder, shape)}</t:{change.kind}>")
     return _page(text, "IncludesLastFolderInRange", last, "".join(parts))
+
+
+def _folder_id(root: Folder, number: int) -> str:
+    return f'<t:FolderId Id="{root.store.ids.folder(number)}" ChangeKey="{DUMMY_FOLDER_CHANGE_KEY}"/>'
 
 
 def _hierarchy_root(call: Call) -> Folder:
