@@ -143,7 +143,7 @@ def run_tap_here(
     args: Sequence[str] = (),
 ) -> TapRun:
     """Run the tap's own `main` in this process; quick, for tests that need many runs."""
-    from tap_exchange.tap import main  # noqa: PLC0415 - late, as the tap itself is imported
+    from tap_exchange import tap  # noqa: PLC0415 - late, as a run of its own imports it
 
     out, log = io.BytesIO(), io.StringIO()
     with _inputs(config, state, _catalog(catalog, selects)) as inputs, _unchanged(), warnings.catch_warnings():
@@ -152,8 +152,9 @@ def run_tap_here(
             mock.patch.object(sys, "argv", ["tap-exchange", *inputs, *args]),
             mock.patch.object(sys, "stdout", stdout),
             mock.patch.object(sys, "stderr", log),
+            mock.patch.object(tap, "leave", sys.exit),  # which would end this process
         ):
-            exit_code = _exit_code(main, log)
+            exit_code = _exit_code(tap.main, log)
             stdout.flush()
     return TapRun(Messages().take_all(out.getvalue().splitlines()), exit_code, log.getvalue())
 
