@@ -156,8 +156,10 @@ def error_for(fault: Fault, operation: str, mailbox: str, level: Level) -> Excha
 
 def _kind(action: Action, code: str, level: Level) -> type[ExchangeError]:
     fixed = _FIXED.get(action)
-    if fixed is not None:
+    if fixed is not None and code != "ErrorInvalidSchemaVersionForMailboxVersion":
         return fixed
+    if fixed is not None:
+        return MailboxError
     if action is Action.MAILBOX_OUT and not (code == "ErrorAccessDenied" and level > Level.MAILBOX):
         return MailboxError
     if level is Level.MAILBOX:

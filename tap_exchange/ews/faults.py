@@ -102,9 +102,7 @@ _CODES: dict[Action, str] = {
         ErrorSchemaValidation ErrorInvalidRequest ErrorInvalidOperation ErrorMissingArgument
     """,
 }
-ACTIONS: dict[str, Action] = {
-    code: action for action, codes in _CODES.items() for code in codes.split()
-}
+ACTIONS: dict[str, Action] = {code: action for action, codes in _CODES.items() for code in codes.split()}
 
 # Codes of an answer that never came as EWS.
 HTTP_ACTIONS: dict[int, Action] = {
@@ -190,9 +188,7 @@ def soap_fault(fault: _Element, status: int) -> Fault:
     code = ""
     if detail is not None:
         code = (
-            detail.findtext(f".//{ERRORS}ResponseCode")
-            or detail.findtext(f".//{MESSAGES}ResponseCode")
-            or ""
+            detail.findtext(f".//{ERRORS}ResponseCode") or detail.findtext(f".//{MESSAGES}ResponseCode") or ""
         ).strip()
         text = text or (detail.findtext(f"{ERRORS}Message") or "").strip()
         values = detail.find(f".//{TYPES}MessageXml")
@@ -229,10 +225,12 @@ def _fault(code: str, text: str, values: _Element | None) -> Fault:
 def _values(values: _Element) -> dict[str, str]:
     """Read the `Value Name="..."` elements of a MessageXml, whatever their namespace and order."""
     return {
-        name: (value.text or "").strip()
-        for value in values.iter("{*}Value")
-        if (name := value.get("Name")) is not None
+        name: (value.text or "").strip() for value in values.iter("{*}Value") if (name := value.get("Name")) is not None
     }
+
+
+# Statuses that say nothing by themselves when a SOAP fault comes with them.
+_SPEAKING = frozenset({200, 500})
 
 
 def http_fault(status: int, headers: Mapping[str, str], fault: Fault | None = None) -> Fault:
@@ -240,20 +238,12 @@ def http_fault(status: int, headers: Mapping[str, str], fault: Fault | None = No
 
     The body's code decides when it is known; of its hint and Retry-After the longer one counts.
     """
-    if fault is None or (
-        fault.code not in ACTIONS and http_action(status) is not Action.QUARANTINE
-    ):
-        text = "" if fault is None else fault.text
-        fault = Fault(
-            f"HTTP{status}", http_action(status), None if fault is None else fault.back_off, text
-        )
+    if fault is None or (fault.code not in ACTIONS and status not in _SPEAKING):
+        text, hint = ("", None) if fault is None else (fault.text, fault.back_off)
+        fault = Fault(f"HTTP{status}", http_action(status), hint, text)
     if fault.action is not Action.BACK_OFF:
         return fault
-    hints = [
-        hint
-        for hint in (fault.back_off, retry_after(headers.get("Retry-After", "")))
-        if hint is not None
-    ]
+    hints = [hint for hint in (fault.back_off, retry_after(headers.get("Retry-After", ""))) if hint is not None]
     return replace(fault, back_off=max(hints, default=None))
 
 

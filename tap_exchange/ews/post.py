@@ -1,0 +1,112 @@
+"""One request over HTTP: the envelope posted, the whole answer read, within bounds.
+
+A body is read piece by piece, so that neither its size nor its slowness is unbounded; what arrived
+is compared with the Content-Length, which requests does not always do.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import urllib3.exceptions
+
+from .errors import IncompleteAnswer
+from .xml import MOST_BYTES, too_big
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import requests
+
+PIECE = 64 * 1024
+# Others, or one inside another, could blow up beyond any bound while they are being decoded.
+ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
+HEADERS = {
+    "Content-Type": "text/xml; charset=utf-8",
+    "Accept": "text/xml",
+    "Accept-Encoding": "gzip",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer's status, headers (case-insensitive) and decoded body; `wire` counts its bytes as they came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    wire: int
+
+
+class TooSlowError(Exception):
+    """The whole of an answer did not arrive in time, though its pieces did."""
+
+
+def post(
+    session: requests.Session,
+    request: requests.PreparedRequest,
+    *,
+    timeout: tuple[float, float],
+    longest: float,
+    check: Callable[[], None],
+    most: int = MOST_BYTES,
+) -> Reply:
+    """Send a prepared request and read its whole answer; no redirect is followed.
+
+    Args:
+        session: Has the connection.
+        request: What is sent.
+        timeout: Seconds to connect, and between two pieces of the answer.
+        longest: Seconds that the whole answer may take.
+        check: Called between the pieces; what it raises ends the reading.
+        most: Bytes that the decoded answer may have.
+
+    Raises:
+        requests.RequestException, urllib3.exceptions.HTTPError: the connection failed.
+        IncompleteAnswer: the body was cut or cannot be decoded.
+        TooSlowError: it took longer than `longest`.
+        RequestTooBig: it is larger than `most`.
+    """
+    deadline = time.monotonic() + longest
+    response = session.send(request, stream=True, timeout=timeout, allow_redirects=False)
+    try:
+        body = _read(response.raw, deadline, check, most)
+        return Reply(response.status_code, response.headers, body, _whole(response))
+    except BaseException:
+        response.close()
+        raise
+
+
+def _read(raw: Any, deadline: float, check: Callable[[], None], most: int) -> bytes:  # noqa: ANN401 - urllib3's
+    encoding = raw.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ENCODINGS:
+        raise IncompleteAnswer("the answer is packed in a way that was not asked for", code="IncompleteAnswer")
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while piece := raw.read1(PIECE, decode_content=True):
+            size += len(piece)
+            if size > most:
+                raise too_big(most)
+            pieces.append(piece)
+            check()
+            if time.monotonic() > deadline:
+                raise TooSlowError
+    except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
+        raise _cut() from error
+    return b"".join(pieces)
+
+
+def _whole(response: requests.Response) -> int:
+    """Count the bytes that arrived; see that they are as many as the header promised."""
+    arrived: int = response.raw.tell()
+    promised = response.headers.get("Content-Length", "")
+    if promised.isdecimal() and int(promised) != arrived:
+        raise _cut()
+    return arrived
+
+
+def _cut() -> IncompleteAnswer:
+    return IncompleteAnswer("the answer was cut on its way", code="IncompleteAnswer")

@@ -1,0 +1,356 @@
+"""The answers, read strictly: a page is believed when it is complete, or not at all.
+
+Every reader takes the response messages of one well-formed answer and raises `IncompleteAnswer`
+when they are too few or too many, lack what they must hold, or hold what cannot be understood.
+Nothing is ever skipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .answers import (
+    FolderChange,
+    FolderInfo,
+    Found,
+    FoundFolder,
+    FoundFolders,
+    FoundItem,
+    HierarchyPage,
+    ItemChange,
+    ItemPage,
+)
+from .errors import FolderError, IncompleteAnswer
+from .faults import MESSAGES, TYPES, Action
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lxml.etree import _Element
+
+    from .answers import FolderKind, ItemKind, ShapeLike
+    from .faults import Fault
+    from .soap import Message
+
+_ITEM_ID = f"{TYPES}ItemId"
+_FOLDER_ID = f"{TYPES}FolderId"
+_ITEM_KINDS: dict[str, ItemKind] = {
+    f"{TYPES}Create": "create",
+    f"{TYPES}Update": "update",
+    f"{TYPES}Delete": "delete",
+    f"{TYPES}ReadFlagChange": "read_flag",
+}
+_FOLDER_KINDS: dict[str, FolderKind] = {
+    f"{TYPES}Create": "create",
+    f"{TYPES}Update": "update",
+    f"{TYPES}Delete": "delete",
+}
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+def item_page(messages: Sequence[Message], sync_state: str | None) -> ItemPage:
+    """Read SyncFolderItems' answer to `sync_state`."""
+    message = _only(messages)
+    state, last = _state(message, "IncludesLastItemInRange", sync_state)
+    changes = tuple([_item_change(node) for node in _changes(message)])
+    return ItemPage(changes, state, last)
+
+
+def hierarchy_page(messages: Sequence[Message], sync_state: str | None) -> HierarchyPage:
+    """Read SyncFolderHierarchy's answer to `sync_state`."""
+    message = _only(messages)
+    state, last = _state(message, "IncludesLastFolderInRange", sync_state)
+    changes = tuple([_folder_change(node) for node in _changes(message)])
+    return HierarchyPage(changes, state, last)
+
+
+def _only(messages: Sequence[Message]) -> _Element:
+    if len(messages) != 1:
+        raise _incomplete(f"{len(messages)} response messages where one was asked for")
+    return messages[0].element
+
+
+def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bool]:
+    """Read the new sync state and whether this was the last page (an absent word means yes)."""
+    state = message.findtext(f"{MESSAGES}SyncState") or ""
+    if not state.strip():
+        raise _incomplete("a page of changes without a sync state")
+    said = message.findtext(f"{MESSAGES}{last_tag}")
+    last = True if said is None else _boolean(said, last_tag)
+    if not last and state == asked:
+        raise FolderError(
+            "the server gives the same sync state again and says that more follows: "
+            "nothing would ever end; have the mailbox repaired (New-MailboxRepairRequest)",
+            code="SyncStateNeverMoves",
+            action=Action.BACK_OFF,
+        )
+    return state, last
+
+
+def _changes(message: _Element) -> _Element:
+    changes = message.find(f"{MESSAGES}Changes")
+    if changes is None:
+        raise _incomplete("a page of changes without its changes")
+    return changes
+
+
+def _item_change(node: _Element) -> ItemChange:
+    kind = _ITEM_KINDS.get(node.tag)
+    if kind is None:
+        raise _incomplete("a change of unknown kind")
+    if kind in {"create", "update"}:
+        element = _one_child(node)
+        item_id, change_key = identity(element, _ITEM_ID)
+        return ItemChange(kind, item_id, change_key, local_name(element))
+    item_id, change_key = identity(node, _ITEM_ID)
+    if kind == "delete":
+        return ItemChange(kind, item_id, change_key, None)
+    is_read = _boolean(node.findtext(f"{TYPES}IsRead"), "IsRead")
+    return ItemChange(kind, item_id, change_key, None, is_read)
+
+
+def _folder_change(node: _Element) -> FolderChange:
+    kind = _FOLDER_KINDS.get(node.tag)
+    if kind is None:
+        raise _incomplete("a change of unknown kind")
+    if kind == "delete":
+        folder_id, change_key = identity(node, _FOLDER_ID)
+        return FolderChange(kind, folder_id, change_key, None, None, None)
+    element = _one_child(node)
+    folder_id, change_key = identity(element, _FOLDER_ID)
+    parent = element.find(f"{TYPES}ParentFolderId")
+    return FolderChange(
+        kind,
+        folder_id,
+        change_key,
+        local_name(element),
+        None if parent is None else parent.get("Id") or None,
+        element.findtext(f"{TYPES}DisplayName"),
+    )
+
+
+def _one_child(node: _Element) -> _Element:
+    if len(node) != 1:
+        raise _incomplete(f"a change that holds {len(node)} elements, not one")
+    return node[0]
+
+
+def identity(element: _Element, tag: str) -> tuple[str, str | None]:
+    """Read the id and change key of an element; an id has to be there."""
+    found = element.find(tag)
+    item_id = None if found is None else found.get("Id")
+    if found is None or not item_id:
+        raise _incomplete("an item or folder without an id")
+    return item_id, found.get("ChangeKey")
+
+
+def local_name(element: _Element) -> str:
+    """Tell an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def _boolean(text: str | None, what: str) -> bool:
+    value = _BOOLEANS.get((text or "").strip())
+    if value is None:
+        raise _incomplete(f"{what} is neither true nor false")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """What was answered for one asked id: an element, or a fault."""
+
+    id: str
+    element: _Element | None
+    fault: Fault | None
+
+
+Kind = Literal["Item", "Folder"]
+
+
+def matched(messages: Sequence[Message], ids: Sequence[str], kind: Kind) -> list[Matched]:
+    """Give each asked id its answer, in the order asked; `ids` holds none twice.
+
+    An answer is matched by its id. Errors carry none: theirs is their position when the successes
+    stand at their own positions, else the one id that is left over. An id that was never asked is
+    the asked one in another encoding when everything else stands in its place.
+    """
+    if len(messages) != len(ids):
+        raise _incomplete(f"{len(messages)} response messages for {len(ids)} {kind.lower()}s")
+    elements = [None if m.fault else _content(m.element, kind) for m in messages]
+    tag = _ITEM_ID if kind == "Item" else _FOLDER_ID
+    found = [None if e is None else identity(e, tag)[0] for e in elements]
+    asked = set(ids)
+    told = [i for i in found if i is not None]
+    if len(told) != len(set(told)):
+        raise _incomplete(f"the same {kind.lower()} answered twice")
+    in_place = all(f == i for f, i in zip(found, ids, strict=True) if f in asked)
+    if in_place:
+        return [Matched(i, element, message.fault) for i, element, message in zip(ids, elements, messages, strict=True)]
+    return _reordered(messages, elements, found, ids)
+
+
+def _reordered(
+    messages: Sequence[Message],
+    elements: Sequence[_Element | None],
+    found: Sequence[str | None],
+    ids: Sequence[str],
+) -> list[Matched]:
+    """Match answers that came in another order: only where no doubt is left."""
+    by_id = dict(zip(found, elements, strict=True))
+    left = [i for i in ids if i not in by_id]
+    faults = [m.fault for m in messages if m.fault is not None]
+    strangers = len(ids) - len(faults) + len(left) != len(ids)
+    if strangers or len({fault.code for fault in faults}) > 1:
+        raise _incomplete("answers out of order that cannot be told apart")
+    rest = iter(faults)
+    return [Matched(i, by_id[i], None) if i in by_id else Matched(i, None, next(rest)) for i in ids]
+
+
+def _content(message: _Element, kind: Kind) -> _Element:
+    """Find the one item or folder that a success has to hold."""
+    container = message.find(f"{MESSAGES}{kind}s")
+    if container is None or len(container) != 1:
+        raise _incomplete(f"a success that does not hold one {kind.lower()}")
+    return container[0]
+
+
+def root_folder(messages: Sequence[Message]) -> FolderInfo:
+    """Read the one folder that was asked for, in its default shape."""
+    element = _content(_only(messages), "Folder")
+    folder_id, change_key = identity(element, _FOLDER_ID)
+    return FolderInfo(
+        folder_id,
+        change_key,
+        local_name(element),
+        element.findtext(f"{TYPES}DisplayName"),
+        element.findtext(f"{TYPES}FolderClass"),
+        _number(element.findtext(f"{TYPES}TotalCount")),
+        _number(element.findtext(f"{TYPES}ChildFolderCount")),
+    )
+
+
+def distinguished(messages: Sequence[Message], names: Sequence[str]) -> dict[str, str]:
+    """Map folder ids to the distinguished names they were asked by; errors are left out.
+
+    A folder that says its own name is believed; position decides for the others.
+    """
+    if len(messages) != len(names):
+        raise _incomplete(f"{len(messages)} response messages for {len(names)} folders")
+    found: dict[str, str] = {}
+    for name, message in zip(names, messages, strict=True):
+        if message.fault is None:
+            folder = _content(message.element, "Folder")
+            own = folder.findtext(f"{TYPES}DistinguishedFolderId")
+            # The root is one folder under several names: the first asked one stays.
+            found.setdefault(identity(folder, _FOLDER_ID)[0], own or name)
+    return found
+
+
+def found_items(
+    messages: Sequence[Message],
+    offset: int,
+    *,
+    paged: bool,
+    shape: ShapeLike | None,
+) -> Found:
+    """Read one page of FindItem."""
+    root, nodes = _listing(messages, "Items")
+    items = tuple(
+        [FoundItem(*identity(n, _ITEM_ID), local_name(n), shape.convert(n) if shape else None) for n in nodes],
+    )
+    return Found(items, *_paging(root, offset, len(items), paged=paged))
+
+
+def found_folders(
+    messages: Sequence[Message],
+    offset: int,
+    shape: ShapeLike | None,
+) -> FoundFolders:
+    """Read one page of FindFolder."""
+    root, nodes = _listing(messages, "Folders")
+    folders = tuple(
+        [FoundFolder(*identity(n, _FOLDER_ID), local_name(n), shape.convert(n) if shape else None) for n in nodes],
+    )
+    return FoundFolders(folders, *_paging(root, offset, len(folders), paged=True))
+
+
+def _listing(messages: Sequence[Message], name: str) -> tuple[_Element, list[_Element]]:
+    root = _only(messages).find(f"{MESSAGES}RootFolder")
+    if root is None:
+        raise _incomplete("a listing without its root folder")
+    container = root.find(f"{TYPES}{name}")
+    if container is None and root.get("TotalItemsInView") != "0":
+        raise _incomplete(f"a listing without its {name.lower()}")
+    return root, [] if container is None else list(container)
+
+
+def _paging(root: _Element, offset: int, count: int, *, paged: bool) -> tuple[int | None, bool, int | None]:
+    """Read where the next page begins, whether this was the last, and how many there are in all."""
+    total = _number(root.get("TotalItemsInView"))
+    said = root.get("IncludesLastItemInRange")
+    if said is not None:
+        last = _boolean(said, "IncludesLastItemInRange")
+    elif total is not None:
+        last = offset + count >= total
+    else:
+        raise _incomplete("a listing that does not say whether it is complete")
+    if last or not paged:
+        return None, last, total
+    following = _number(root.get("IndexedPagingOffset"))
+    following = offset + count if following is None else following
+    if following <= offset:
+        raise _incomplete("a listing whose next page is the same page")
+    return following, last, total
+
+
+def mailbox_address(messages: Sequence[Message], asked: str) -> str | None:
+    """Find the primary address of `asked` in the directory's answer; None when it cannot tell.
+
+    The directory matches by beginnings: an entry is taken when it has the address itself or lists
+    it among its aliases, or when it is the only one and may have it untold (Exchange shows three
+    aliases at most, other servers none).
+    """
+    resolutions = _only(messages).findall(f".//{TYPES}Resolution")
+    mailboxes = [(_smtp(r), _aliases(r)) for r in resolutions]
+    for address, _ in mailboxes:
+        if address == asked.lower():
+            return address
+    for address, aliases in mailboxes:
+        if address and asked.lower() in aliases:
+            return address
+    if len(mailboxes) == 1 and len(mailboxes[0][1]) in {0, _ALIASES_SHOWN}:
+        return mailboxes[0][0]
+    return None
+
+
+_ALIASES_SHOWN = 3
+
+
+def _smtp(resolution: _Element) -> str | None:
+    mailbox = resolution.find(f"{TYPES}Mailbox")
+    if mailbox is None or mailbox.findtext(f"{TYPES}RoutingType", "SMTP").upper() != "SMTP":
+        return None
+    if mailbox.findtext(f"{TYPES}MailboxType", "Mailbox") not in {"Mailbox", "PublicFolder"}:
+        return None
+    address = (mailbox.findtext(f"{TYPES}EmailAddress") or "").strip().lower()
+    return address if "@" in address else None
+
+
+def _aliases(resolution: _Element) -> set[str]:
+    entries = resolution.iterfind(f"{TYPES}Contact/{TYPES}EmailAddresses/{TYPES}Entry")
+    texts = [(entry.text or "").strip().lower() for entry in entries]
+    return {text.removeprefix("smtp:") for text in texts if "@" in text}
+
+
+def _number(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
+
+
+_DIGITS = 18
+
+
+def _incomplete(what: str) -> IncompleteAnswer:
+    return IncompleteAnswer(f"the answer cannot be believed: {what}", code="IncompleteAnswer")

@@ -1,0 +1,353 @@
+"""The conversation with one server: questions sent at its pace, troubles outlasted, faults told.
+
+What no retry can mend ends at once; before the first answer that is everything that lasts. What
+may pass is outlasted (`patience.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+import uuid
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import requests
+import urllib3.exceptions
+
+from . import soap, xml
+from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
+from .faults import OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
+from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
+from .post import HEADERS, Reply, TooSlowError, post
+from .refusals import redirected, refusal
+from .unreachable import trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from lxml.etree import _Element
+
+    from .answers import ServerInfo
+    from .pace import Pace
+    from .soap import Message
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# Exchange refuses requests over 400 KB.
+MOST_SENT = 400_000
+# An answer that keeps arriving may take so many times the longest pause between its pieces.
+WHOLE_ANSWER = 5
+# These do not pass by themselves, even after the server had been reached.
+LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
+REFUSALS = frozenset({403, 407, 456})
+BUSY_PAGE = "genericerrorpage"
+OK = 200
+
+
+class Connection(Protocol):
+    """What the transport needs of a connection (`connect.py`)."""
+
+    @property
+    def url(self) -> str:
+        """The endpoint."""
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """The names for RequestServerVersion, the newest first."""
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and between two pieces of an answer."""
+
+    @property
+    def impersonate(self) -> bool:
+        """Whether requests act as the mailbox's owner."""
+
+    @property
+    def application_id(self) -> str | None:
+        """The OAuth application, for the words of a refusal."""
+
+    @property
+    def renewable(self) -> bool:
+        """Whether `renew` can mend a refused sign-in."""
+
+    def session(self) -> AbstractContextManager[requests.Session]:
+        """Lend a session; one that fails is retired."""
+
+    def renew(self) -> None:
+        """Fetch a new token, once for all threads."""
+
+    def mailbox_headers(self, mailbox: str) -> dict[str, str]:
+        """Tell the headers that route to the mailbox's server."""
+
+
+class Transport:
+    """All the requests of one account, from any number of threads."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        pace: Pace,
+        *,
+        whole_answer: float | None = None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.pace = pace
+        self.impersonate = connection.impersonate
+        self._connection = connection
+        self._url = connection.url
+        self._whole_answer = whole_answer or WHOLE_ANSWER * connection.timeout[1]
+        self._jitter = jitter
+        self._lock = threading.Lock()
+        self._welcomed = False
+        self._redirected = False
+        self._versions: dict[str, int] = {}
+        self._servers: dict[str, ServerInfo] = {}
+        self._requests = 0
+        self._bytes_in = 0
+        self._bytes_out = 0
+        self._seconds = 0.0
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, each try counted."""
+        return self._requests
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of the answers' bodies so far, as they came over the wire."""
+        return self._bytes_in
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of the requests' bodies so far."""
+        return self._bytes_out
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that requests were under way, summed over all threads."""
+        return self._seconds
+
+    def server(self, mailbox: str) -> ServerInfo | None:
+        """Tell what the server of a mailbox said of itself, None before its first answer."""
+        return self._servers.get(mailbox)
+
+    def call(
+        self,
+        operation: str,
+        body: str,
+        *,
+        mailbox: str,
+        read: Callable[[Sequence[Message]], T],
+        level: Level = Level.MAILBOX,
+        tries: int | None = None,
+        each: bool = False,
+    ) -> T:
+        """Ask one question and read its answer.
+
+        Args:
+            operation: Its name, as in `GetItem`.
+            body: The text of its element, with the prefixes `m` and `t`.
+            mailbox: The address that it is about.
+            read: Turns the response messages into the result. What it raises as
+                `IncompleteAnswer` is a garbled answer, and the question is asked again.
+            level: What depends on the question, hence what its failure means.
+            tries: How often it is sent when its own answer breaks; by level when None.
+            each: The messages' faults are values for `read`, unless all say that the server is
+                busy; else the first one is the whole question's.
+
+        Raises:
+            ExchangeError: as its class says.
+        """
+        question = Question(operation, mailbox, level, tries or TRIES[level])
+        patience = Patience(question, self.pace, self._connection, self._jitter)
+        while True:
+            try:
+                return self._ask(question, body, read, each=each)
+            except Refused as refused:  # noqa: PERF203 - nothing beside a request
+                patience.outlast(refused, welcomed=self._welcomed)
+            except IncompleteAnswer as error:
+                patience.outlast(Refused(Fault(error.code, error.action), None, error), welcomed=self._welcomed)
+
+    def _ask(self, question: Question, body: str, read: Callable[[Sequence[Message]], T], *, each: bool) -> T:
+        version = self._version(question.mailbox)
+        payload = self._envelope(question, body, version)
+        reply, episode = self._send(question, payload)
+        try:
+            listed = self._messages(question, reply, version)
+            faults = [message.fault for message in listed if message.fault is not None]
+            if faults and (not each or _all_out(faults, len(listed))):
+                fault = replace(faults[0], back_off=_longest_hint(faults))
+                self._refuse(question, fault, version, OK)
+        except Refused as refused:
+            raise Refused(refused.fault, episode, refused.error) from None
+        result = read(listed)
+        busy = [fault for fault in faults if fault.action is Action.BACK_OFF]
+        if busy:
+            self.pace.back_off(_longest_hint(busy), episode)
+        else:
+            self.pace.answered(episode)
+        return result
+
+    def _envelope(self, question: Question, body: str, version: int) -> bytes:
+        identity = question.mailbox if self.impersonate else ""
+        payload = soap.envelope(body, self._connection.versions[version], identity)
+        if len(payload) > MOST_SENT:
+            raise RequestTooBig(
+                f"{question.operation} of {question.mailbox}: the request has {len(payload)} bytes and Exchange "
+                "takes 400 KB; lower batch_size, or ignore fewer items",
+                code="RequestTooBig",
+            )
+        return payload
+
+    def _send(self, question: Question, payload: bytes) -> tuple[Reply, int]:
+        """Send within the pace, on a lent session; tell before which trouble it went out."""
+        headers = HEADERS | self._connection.mailbox_headers(question.mailbox)
+        headers["client-request-id"] = str(uuid.uuid4())
+        request = requests.Request("POST", self._url, headers=headers, data=payload)
+        with self.pace.slot(), self._failing(question), self._connection.session() as session:
+            prepared = session.prepare_request(request)
+            episode = self.pace.hold()
+            with self._counted(question, len(payload)) as replies:
+                replies.append(
+                    post(
+                        session,
+                        prepared,
+                        timeout=self._connection.timeout,
+                        longest=self._whole_answer,
+                        check=self.pace.check,
+                    )
+                )
+        return replies[0], episode
+
+    @contextmanager
+    def _counted(self, question: Question, size: int) -> Iterator[list[Reply]]:
+        replies: list[Reply] = []
+        began = time.monotonic()
+        try:
+            yield replies
+        finally:
+            took = time.monotonic() - began
+            arrived = replies[0].wire if replies else 0
+            with self._lock:
+                self._requests += 1
+                self._bytes_out += size
+                self._bytes_in += arrived
+                self._seconds += took
+            status = replies[0].status if replies else "no answer"
+            log.debug("%s: %s, %d bytes in %.3f s", question.operation, status, arrived, took)
+
+    @contextmanager
+    def _failing(self, question: Question) -> Iterator[None]:
+        """Turn the failures of a connection into troubles that are known here."""
+        try:
+            yield
+        except TooSlowError:
+            raise Refused(Fault("Timeout", Action.BACK_OFF)) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            found = trouble(error, self._url)
+            if found.code in LASTING or (found.lasting and not self._welcomed):
+                raise FatalError(found.text, code=found.code) from None
+            line = f"{question.operation} of {question.mailbox}: {found.text}; it was tried again in vain"
+            failed = TransientError(line, code=found.code)
+            raise Refused(Fault(found.code, Action.BACK_OFF), None, failed) from None
+
+    def _messages(self, question: Question, reply: Reply, version: int) -> list[Message]:
+        """Open the reply: its response messages, unless it is a fault."""
+        if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
+            self._redirect(reply)
+        response, said = self._open(question, reply)
+        if response is None:
+            self._refuse(question, http_fault(reply.status, reply.headers, said), version, reply.status)
+        listed = soap.messages(response, question.operation)
+        self._welcomed = True
+        return listed
+
+    def _open(self, question: Question, reply: Reply) -> tuple[_Element | None, Fault | None]:
+        """Parse the body; one that comes with an error status may be anything."""
+        try:
+            root = xml.parse(reply.body)
+            response, fault = soap.opened(root)
+        except IncompleteAnswer:
+            if reply.status != OK:
+                return None, None
+            if not self._welcomed and "html" in reply.headers.get("Content-Type", ""):
+                raise refusal(OK, self._host, None, welcomed=False) from None
+            raise
+        info = soap.server_info(root) if question.mailbox not in self._servers else None
+        if info is not None:
+            self._servers[question.mailbox] = info
+        if fault is not None:
+            return None, soap_fault(fault, reply.status)
+        return (response if reply.status == OK else None), None
+
+    def _refuse(self, question: Question, fault: Fault, version: int, status: int) -> NoReturn:
+        """Raise what a fault of the whole question is: final, or to be outlasted."""
+        if fault.action is Action.OLDER_VERSION:
+            self._use_older(question, fault, version)
+        elif fault.code in SIGN_IN:
+            pass
+        elif fault.code == f"HTTP{status}" and (status in REFUSALS or fault.action is Action.FATAL):
+            if status in REFUSALS or not self._welcomed:
+                raise refusal(status, self._host, self._connection.application_id, welcomed=self._welcomed)
+            # An address that was right before: the server is being rebuilt.
+            fault = replace(fault, action=Action.BACK_OFF)
+        elif fault.action is not Action.BACK_OFF and fault.code not in OF_THE_REQUEST:
+            raise error_for(fault, question.operation, question.mailbox, question.level)
+        raise Refused(fault)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._url).hostname or ""
+
+    def _redirect(self, reply: Reply) -> NoReturn:
+        """Follow a redirect within the same origin, once and only in the beginning."""
+        target = urljoin(self._url, reply.headers.get("Location", ""))
+        if self._welcomed or BUSY_PAGE in target.lower():
+            # Exchange sends to its error page, or to its sign-in page, while it is out of order.
+            raise Refused(Fault(f"HTTP{reply.status}", Action.BACK_OFF))
+        if self._redirected or _origin(target) != _origin(self._url):
+            raise redirected(self._host, _origin(target))
+        self._redirected = True
+        self._url = target
+        raise Refused(Fault(REDIRECTED, Action.RESEND))
+
+    def _version(self, mailbox: str) -> int:
+        """Tell which of the connection's versions to ask in; a mailbox may stand on an older server."""
+        return max(self._versions.get("", 0), self._versions.get(mailbox, 0))
+
+    def _use_older(self, question: Question, fault: Fault, version: int) -> None:
+        whose = question.mailbox if fault.code == "ErrorInvalidSchemaVersionForMailboxVersion" else ""
+        with self._lock:
+            if self._version(question.mailbox) > version:
+                return  # another thread was told so first
+            if version + 1 >= len(self._connection.versions):
+                raise error_for(fault, question.operation, question.mailbox, question.level)
+            self._versions[whose] = version + 1
+
+
+def _all_out(faults: Sequence[Fault], count: int) -> bool:
+    """Tell whether messages that count each by itself all say that the server will not do."""
+    return len(faults) == count and (
+        all(f.action is Action.BACK_OFF and f.code not in OF_THE_REQUEST for f in faults)
+        or all(f.action is Action.OLDER_VERSION for f in faults)
+    )
+
+
+def _longest_hint(faults: Sequence[Fault]) -> float | None:
+    return max((fault.back_off for fault in faults if fault.back_off is not None), default=None)
+
+
+def _origin(url: str) -> str:
+    """Tell scheme, host and port of an address: the bounds within which credentials may be sent."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{parts.hostname or ''}:{port}"
