@@ -193,7 +193,12 @@ class _Search(Autodiscovery):  # type: ignore[misc]  # exchangelib has no types
         return _Protocol(config, self._network)
 
     def _note(self, error: BaseException, url: str) -> None:
-        """Remember a certificate that was not accepted: without it the search looks fruitless."""
+        """Remember a certificate that was not accepted: without it the search looks fruitless.
+
+        Not that of the domain itself, whose web server is seldom about mail.
+        """
+        if urlsplit(url).hostname == self.email.rpartition("@")[2].lower():
+            return
         causes: BaseException | None = error
         while causes is not None:
             if isinstance(causes, requests.exceptions.SSLError):

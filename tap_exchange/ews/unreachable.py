@@ -36,9 +36,10 @@ CERTIFICATE_FAULTS = {
     20: "comes from an authority that is not trusted here: put that authority into ca_bundle",
     21: "comes from an authority that is not trusted here: put that authority into ca_bundle",
     23: "was revoked",
-    62: "is for another host: check the host name in the address",
-    64: "is for another host: check the host name in the address",
+    62: "is for another host: check its name",
+    64: "is for another host: check its name",
 }
+NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 
 
 def trouble(error: BaseException, url: str) -> Trouble:
@@ -46,18 +47,10 @@ def trouble(error: BaseException, url: str) -> Trouble:
     parts = urlsplit(url)
     host = parts.hostname or "the server"
     causes = list(_causes(error))
-    for one in causes:
-        if isinstance(one, ssl.SSLCertVerificationError):
-            fault = CERTIFICATE_FAULTS.get(one.verify_code, f"is not accepted (code {one.verify_code})")
-            return Trouble("CertificateError", f"the certificate of {host} {fault}", lasting=True)
-    if any(isinstance(one, requests_errors.ProxyError) for one in causes):
-        return _proxy(causes)
-    for one in causes:
-        if isinstance(one, ssl.SSLError) and not isinstance(one, ssl.SSLEOFError):
-            return _tls(one, host)
-    if any(type(one).__module__.startswith("requests_gssapi") for one in causes):
-        text = f"the Kerberos sign-in with {host} failed: check the ticket (klist) and the host name"
-        return Trouble("KerberosError", text, lasting=True)
+    for find in (_certificate, _proxy, _tls, _kerberos):
+        found = find(causes, host)
+        if found is not None:
+            return found
     for kind, code, text, lasting in _KINDS:
         if any(isinstance(one, kind) for one in causes):
             port = parts.port or (80 if parts.scheme == "http" else 443)
@@ -80,8 +73,18 @@ _KINDS: tuple[tuple[type[BaseException], str, str, bool], ...] = (
 )  # fmt: skip
 
 
-def _proxy(causes: list[BaseException]) -> Trouble:
+def _certificate(causes: list[BaseException], host: str) -> Trouble | None:
+    for one in causes:
+        if isinstance(one, ssl.SSLCertVerificationError):
+            fault = CERTIFICATE_FAULTS.get(one.verify_code, f"is not accepted (code {one.verify_code})")
+            return Trouble("CertificateError", f"the certificate of {host} {fault}", lasting=True)
+    return None
+
+
+def _proxy(causes: list[BaseException], _: str) -> Trouble | None:
     """Tell what the proxy did, without its address, which may hold a password."""
+    if not any(isinstance(one, requests_errors.ProxyError) for one in causes):
+        return None
     said = " ".join(str(one) for one in causes if isinstance(one, OSError))
     if "407" in said:
         text = "the proxy wants a user and password: give them in proxy_url"
@@ -91,15 +94,27 @@ def _proxy(causes: list[BaseException]) -> Trouble:
     return Trouble("ProxyError", "the proxy cannot be reached: check proxy_url", lasting=True)
 
 
-def _tls(error: ssl.SSLError, host: str) -> Trouble:
-    reason = error.reason or ""
-    if reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"}:
+def _tls(causes: list[BaseException], host: str) -> Trouble | None:
+    failed = [one for one in causes if isinstance(one, ssl.SSLError)]
+    if any(isinstance(one, ssl.SSLEOFError) for one in failed):
+        return None  # a connection that was cut, as without TLS
+    if not failed and not any(isinstance(one, requests_errors.SSLError) for one in causes):
+        return None
+    reason = next((one.reason for one in failed if one.reason), "")
+    if reason in NOT_TLS:
         text = f"{host} does not speak TLS on this port: check the address"
     elif "CERTIFICATE" in reason:
         text = f"{host} refuses the client certificate ({reason}): check client_certificate"
     else:
-        text = f"no TLS connection with {host} ({reason or 'no reason given'})"
+        text = f"no TLS connection with {host}{f' ({reason})' if reason else ''}"
     return Trouble("TLSError", text, lasting=True)
+
+
+def _kerberos(causes: list[BaseException], host: str) -> Trouble | None:
+    if not any(type(one).__module__.startswith("requests_gssapi") for one in causes):
+        return None
+    text = f"the Kerberos sign-in with {host} failed: check the ticket (klist) and the host name"
+    return Trouble("KerberosError", text, lasting=True)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
