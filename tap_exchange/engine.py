@@ -14,7 +14,7 @@ from tap_exchange.ews.connect import connect
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
-from tap_exchange.ews.shapes import folder_shape
+from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
 from tap_exchange.ews.transport import Transport
 from tap_exchange.streams.sink import SingerSink
 from tap_exchange.sync.bookmarks import NAME, StateRefusedError, open_bookmarks
@@ -62,7 +62,7 @@ class Engine:
     def __init__(  # noqa: PLR0913 - all that a run needs
         self,
         settings: Settings,
-        state: dict[str, Any],
+        state: Mapping[str, Any],
         streams: Mapping[str, ExchangeStream],
         outlet: Outlet,
         *,
@@ -105,7 +105,7 @@ class Engine:
         bookmarks = open_bookmarks(given, shard, clock)
         connection = connect(settings)
         try:
-            transport = Transport(connection, self._pace, settings)
+            transport = Transport(connection, self._pace)
             run = self._assemble(transport, bookmarks, clock, connection.mailboxes)
             self._loop = asyncio.get_running_loop()
             self._task = asyncio.ensure_future(run.go())
@@ -139,7 +139,7 @@ class Engine:
             transport=transport,
             open_mailbox=partial(Mailbox, transport),
             folder_shape=folder_shape(folder_columns),
-            bare_shape=folder_shape(()),
+            bare_shape=bare_shape(),
             tap_version=self._version,
             mailboxes=mailboxes,
             sample=self._sample,
@@ -155,6 +155,12 @@ class Engine:
             if name in self._streams
         }
         return Selection(columns, self._settings.content, frozenset(self._streams))
+
+
+def bare_shape() -> Shape:
+    """Return the shape that asks for nothing but an item's id and change key."""
+    least = shape("other_items", (), settings=ContentSettings())
+    return least.without(least.columns)
 
 
 def _as_of(feeds: Any) -> str | None:  # noqa: ANN401 - a state that was not checked yet

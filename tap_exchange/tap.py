@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,7 +59,8 @@ class TapExchange(Tap):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take a state; anything but a dictionary with dictionaries of bookmarks is refused."""
-        bookmarks = state.get("bookmarks", {}) if isinstance(state, dict) else None
+        given: object = state
+        bookmarks = given.get("bookmarks", {}) if isinstance(given, dict) else None
         if not isinstance(bookmarks, dict) or not all(isinstance(mark, dict) for mark in bookmarks.values()):
             raise SettingsError("The state is not a Singer state: give the last STATE that the loader put out.")
         super().load_state(state)
@@ -122,6 +124,15 @@ def leave(code: int) -> None:
     os._exit(code)
 
 
+def workers_end(seconds: float = 1.0) -> bool:
+    """Return whether all worker threads end within a while; one that waits for an answer may not."""
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("exchange")]
+    deadline = time.monotonic() + seconds
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+    return not any(worker.is_alive() for worker in workers)
+
+
 def main() -> None:
     """Run the command line; each failure is one line, and a non-zero exit code."""
     code = 0
@@ -135,7 +146,7 @@ def main() -> None:
         sys.stdout.flush()
     except OSError:
         code = code or 1
-    if threading.active_count() > 1:
+    if code and not workers_end():
         leave(code)
     sys.exit(code)
 

@@ -88,7 +88,7 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         try:
             import fcntl  # noqa: PLC0415 - not on Windows
 
-            fcntl.fcntl(self._fd if self._fd is not None else 1, fcntl.F_SETPIPE_SZ, PIPE_MAX)  # type: ignore[attr-defined]
+            fcntl.fcntl(self._fd if self._fd is not None else 1, fcntl.F_SETPIPE_SZ, PIPE_MAX)
         except (ImportError, AttributeError, OSError):
             pass
         timer = threading.Timer(1.0, give_up)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
-from singer_sdk.helpers._typing import TypeConformanceLevel
+from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
 from tap_exchange.resources import without_extensions
@@ -84,6 +85,10 @@ class ExchangeStream(Stream):
         return column in properties and self.mask["properties", column]
 
     # What the SDK asks
+
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:  # noqa: ANN401
+        """Log for the SDK, which speaks of streams; a run is told as a whole, and an error once, by `main`."""
+        super().log(message, *args, level=min(level, logging.DEBUG), **kwargs)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002
         """Return nothing: records come by `emit`."""

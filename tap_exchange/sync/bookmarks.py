@@ -14,12 +14,14 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from tap_exchange.ews.answers import ItemKind
+
 from tap_exchange.sync.clock import Clock
 
 NAME = "_feeds"
 VERSION = 1
 
-Pending = tuple[str, str, str, str, int]
+Pending = tuple[str, str, str, ItemKind, int]
 """An item to be tried again: id, change key, element, change type, runs that tried."""
 
 
@@ -50,6 +52,7 @@ class FolderMark(TypedDict, total=False):
     excluded: str
     page_size: int
     ignored: dict[str, list[str]]
+    listed: str
     listed_at: str
     viewed_at: str
 
@@ -126,16 +129,16 @@ class Bookmarks:
         return {"bookmarks": {NAME: self._feeds}}
 
 
-def open_bookmarks(feeds: Mapping[str, Any] | None, shard: tuple[int, int] | None, clock: Clock) -> Bookmarks:
+def open_bookmarks(feeds: dict[str, Any] | None, shard: tuple[int, int] | None, clock: Clock) -> Bookmarks:
     """Check and open the feeds of a given state, or begin a new lineage.
 
     `shard` is (index, count) or None. Raises StateRefusedError.
     """
     wanted = list(shard) if shard else None
     if not feeds:
-        tap = {"version": VERSION, "shard": wanted, "feed": secrets.token_hex(6), "as_of": clock.stamp()}
-        return Bookmarks({"_tap": tap}, begun_anew=True)
-    tap = feeds.get("_tap") if isinstance(feeds, Mapping) else None
+        begun = {"version": VERSION, "shard": wanted, "feed": secrets.token_hex(6), "as_of": clock.stamp()}
+        return Bookmarks({"_tap": begun}, begun_anew=True)
+    tap: Any = feeds.get("_tap")
     if not isinstance(tap, dict) or not {"version", "feed", "as_of"} <= tap.keys():
         raise StateRefusedError("The state was not written by tap-exchange: remove it, or give the right one.")
     if tap["version"] != VERSION:

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, MailboxError, StateError, Stopped
 from tap_exchange.ews.faults import Action
-from tap_exchange.ews.answers import ItemChange, ItemPage
+from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
+from tap_exchange.sync import stubborn
 from tap_exchange.sync.changes import LOADED_KINDS, net
 from tap_exchange.sync.corrupt import resolve
 from tap_exchange.sync.fill import fill
+from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.loader import Loader
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
+from tap_exchange.sync.watch import watch
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
@@ -49,6 +52,11 @@ class FolderSync:
     """Whether the feed's end was reached."""
     started_at: str | None = None
     unseen_corrupt: set[str] = field(default_factory=set)
+    page_size: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin with whole pages."""
+        self.page_size = batch_of_changes(self.store.run.settings.max_changes, sample=self.store.run.sample)
 
     @property
     def selection(self) -> Selection:
@@ -142,6 +150,9 @@ class FolderSync:
             await self._sync()
         except (FatalError, Stopped, MailboxError):
             raise
+        except stubborn.BrokenFeedError as error:
+            await list_contents(self)
+            self.outcome = Outcome("listed", error.code, str(error))
         except FolderError as error:
             if error.action is Action.FOLDER_GONE and await self._is_gone():
                 await self.store.bury(self.place, self.mark)
@@ -161,6 +172,8 @@ class FolderSync:
             return
         if self.mark.get("pending"):
             await self._try_pending()
+        if self.mark.get("ignored"):
+            await watch(self)
         stale = self.selection.stale_streams(self.store.run.bookmarks.selection(self.mark.get("selection")))
         await self._follow(self.mark["sync_state"], adopt=not stale)
         if stale and not self.must_stop():
@@ -186,6 +199,8 @@ class FolderSync:
             if answer.last or self.must_stop():
                 break
         await written
+        if self.mark.get("ignored"):
+            await watch(self)
 
     def _work(self, answer: ItemPage, *, adopt: bool) -> PageWork:
         def advance() -> None:
@@ -211,7 +226,7 @@ class FolderSync:
         """
         for pause in (*REFUSALS, None):
             try:
-                answer = await self._ask_once(state)
+                answer = await stubborn.ask(self, state)
             except StateError:
                 if state is None or pause is None:
                     raise
@@ -225,18 +240,6 @@ class FolderSync:
                     )
                 return answer
         raise AssertionError("unreachable")
-
-    async def _ask_once(self, state: str | None) -> ItemPage:
-        self.tally.requests += 1
-        return await self.store.run.conveyor.call(
-            partial(
-                self.store.wire.sync_items,
-                self.place.folder_id,
-                state,
-                max_changes=self.store.run.settings.max_changes,
-                ignore=self.store.run.settings.ignore_item_ids,
-            )
-        )
 
     async def put(self, work: PageWork) -> asyncio.Future[None]:
         """Hand a page to the writer; the future is done when it is written."""
@@ -270,6 +273,16 @@ class FolderSync:
         attempts = {item[0]: item[4] for item in pending}
         work = PageWork(self, changes, then=lambda: None, origin="fill", told=False, attempts=attempts)
         await (await self.put(work))
+
+    # Items that break the feed
+
+    def ignored_ids(self) -> list[str]:
+        """Return the ids that the feed leaves out: the user's, and those that break it."""
+        return [*self.store.run.settings.ignore_item_ids, *self.mark.get("ignored", {})]
+
+    def ignore(self, item: FoundItem) -> None:
+        """Leave an item out of the feed from now on; it is loaded and watched by itself."""
+        self.mark.setdefault("ignored", {})[item.item_id] = ["", item.element]
 
     async def _is_gone(self) -> bool:
         """Ask for the folder itself: a sync call alone is no proof of its deletion."""
@@ -307,3 +320,8 @@ class FolderSync:
     def name(self) -> str:
         """The folder in words fit for a log: its distinguished name, or its key."""
         return self.mark.get("dn") or self.place.folder_key
+
+
+def batch_of_changes(max_changes: int, *, sample: bool) -> int:
+    """Return the size of a page: small when only a sample is wanted."""
+    return min(max_changes, 10) if sample else max_changes

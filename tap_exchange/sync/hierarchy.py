@@ -120,7 +120,7 @@ async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None
         for answer in answers:
             if answer.record is not None:
                 tree.records[answer.id] = answer
-            elif action_of(answer.code) in {Action.FOLDER_GONE, Action.ITEM_GONE}:
+            elif action_of(answer.code or "") in {Action.FOLDER_GONE, Action.ITEM_GONE}:
                 tree.folders.pop(answer.id, None)
             else:
                 store.warn(f"A folder's properties cannot be read ({answer.code}); it is left out of this run.")

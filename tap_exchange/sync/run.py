@@ -131,7 +131,7 @@ class Run:
     ) -> None:
         """Work on all jobs, some at a time; the first exception ends them all and is raised."""
         places = self._folders_at_once if at_once is None else asyncio.Semaphore(at_once)
-        tasks: set[asyncio.Task[None]] = set()
+        tasks: set[asyncio.Future[None]] = set()
 
         async def one(job: Job) -> None:
             try:

@@ -36,48 +36,46 @@ class _Gone(Exception):  # noqa: N818 - control flow of this module alone
 
 
 def salvage(wire: Mailbox, item_id: str, shape: Shape) -> Rescue:
-    """Find the largest set of columns that the server can give of an item, at most 12 requests for each bad one.
+    """Find the most that the server can give of an item, in at most 12 requests for each bad property.
 
     First once more alone, then without any property, which tells whether anything can be read; then, as long as
-    the remaining columns fail together, the shortest failing prefix is found by bisecting and its last column
-    left out.
+    the remaining properties fail together, the shortest failing prefix of them is found by bisecting, and its last
+    one left out.
     """
     try:
         if (answer := _read(wire, item_id, shape)) is not None:
             return Rescue(answer)
-        columns = list(shape.columns)
-        bare = _read(wire, item_id, shape.without(columns))
+        properties = list(shape.groups)
+        bare = _read(wire, item_id, shape.without(shape.columns))
         if bare is None:
-            return Rescue(None, tuple(columns), server_answers=_server_answers(wire))
+            return Rescue(None, shape.columns, server_answers=_server_answers(wire))
         missing: list[str] = []
         good = 0
-        while (answer := _read(wire, item_id, shape.without(missing))) is None:
-            bad = _first_bad(wire, item_id, shape, columns, good)
-            missing.append(columns[bad])
-            del columns[bad]
-            good = bad
-            if not columns:
-                return Rescue(bare, tuple(missing))
-        return Rescue(answer, tuple(missing))
+        while properties:
+            good = _first_bad(wire, item_id, shape, properties, good)
+            missing += properties.pop(good)
+            if (answer := _read(wire, item_id, shape.without(missing))) is not None:
+                return Rescue(answer, tuple(missing))
+        return Rescue(bare, tuple(missing))
     except _Gone:
         return Rescue(None, gone=True)
 
 
-def _first_bad(wire: Mailbox, item_id: str, shape: Shape, columns: list[str], good: int) -> int:
-    """Return the index of the first column that fails, knowing that the first `good` ones do not."""
-    low, high = good, len(columns)
+def _first_bad(wire: Mailbox, item_id: str, shape: Shape, properties: list[tuple[str, ...]], good: int) -> int:
+    """Return the index of the first property that fails, knowing that the first `good` ones do not."""
+    low, high = good, len(properties)
     while high - low > 1:
         middle = (low + high) // 2
-        if _read(wire, item_id, _only(shape, columns[:middle])) is None:
+        if _read(wire, item_id, _only(shape, properties[:middle])) is None:
             high = middle
         else:
             low = middle
     return low
 
 
-def _only(shape: Shape, columns: list[str]) -> Shape:
-    keep = set(columns)
-    return shape.without([column for column in shape.columns if column not in keep])
+def _only(shape: Shape, properties: list[tuple[str, ...]]) -> Shape:
+    keep = {column for group in properties for column in group}
+    return shape.without(column for group in shape.groups for column in group if column not in keep)
 
 
 def _read(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:

@@ -115,7 +115,7 @@ class StoreSync:
     async def is_gone(self, folder_id: str) -> bool:
         """Ask the server for a folder afresh, and return whether it says that there is none."""
         (answer,) = await self.run.conveyor.call(self.wire.get_folders, [folder_id], self.run.folder_shape)
-        return answer.record is None and action_of(answer.code) in {Action.FOLDER_GONE, Action.ITEM_GONE}
+        return answer.record is None and action_of(answer.code or "") in {Action.FOLDER_GONE, Action.ITEM_GONE}
 
     async def bury(self, place: Place, mark: FolderMark) -> None:
         """Write a folder's tombstone and drop its bookmark."""
@@ -154,7 +154,7 @@ class StoreSync:
 
     def _finds(self, item_id: str) -> bool:
         (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
-        return answer.code is None or action_of(answer.code) is not Action.ITEM_GONE
+        return answer.code is None or action_of(answer.code or "") is not Action.ITEM_GONE
 
     async def _put_row(self) -> None:
         await self.run.conveyor.put(Page(opening=lambda: [self.row()]))

@@ -20,7 +20,9 @@ LONGEST_WAIT = 10
 class Sink(Protocol):
     """Where rows and states go; the Singer side implements it."""
 
-    bytes_written: int
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of all messages so far."""
 
     def emit(self, stream: str, record: Record) -> None:
         """Take a record; streams that are not selected drop it."""

@@ -1,0 +1,107 @@
+"""Complete listings: what a folder holds, for folders without a feed of their own."""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.answers import ItemChange
+from tap_exchange.ews.errors import FolderError
+from tap_exchange.sync.keys import short_hash
+from tap_exchange.sync.page import Page, Row
+from tap_exchange.sync.work import PageWork
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import FoundItem
+    from tap_exchange.sync.folder import FolderSync
+
+OLDEST_FIRST = (("item:DateTimeCreated", False),)
+"""New items come last, so that they shift nothing that is still to be read."""
+
+TRIES = 5
+
+
+async def listed_ids(folder: FolderSync) -> list[FoundItem]:
+    """Return every item of a folder, IdOnly, oldest first.
+
+    Each page begins with the last item of the one before: when it does not, something was deleted meanwhile and an
+    item may have slipped through, so the listing begins again. Raises FolderError when it never comes out whole.
+    """
+    for _ in range(TRIES):
+        items = await _list_once(folder)
+        if items is not None:
+            return items
+    raise FolderError("The folder changes faster than it can be listed; run again later.", code="ErrorListingMoved")
+
+
+async def _list_once(folder: FolderSync) -> list[FoundItem] | None:
+    items: dict[str, FoundItem] = {}
+    last: str | None = None
+    offset = 0
+    while True:
+        folder.tally.requests += 1
+        page = await folder.store.run.conveyor.call(
+            partial(folder.store.wire.find_items, folder.place.folder_id, offset=offset, order=OLDEST_FIRST)
+        )
+        if last is not None and (not page.items or page.items[0].item_id != last):
+            return None
+        items.update((item.item_id, item) for item in page.items)
+        if page.last or page.next_offset is None or not page.items:
+            return list(items.values())
+        last = page.items[-1].item_id
+        following = page.next_offset - 1
+        if following <= offset:
+            raise FolderError("The server gives the same page of a listing again and again.", code="ErrorListingRepeats")
+        offset = following
+
+
+async def list_contents(folder: FolderSync) -> None:
+    """Write a folder's complete listing to listed_items, and load what is new or changed since the last one.
+
+    The mark keeps 8 bytes for each version of an item that was loaded. The listing counts from the moment that
+    `listed_at` moves to its time: before, the rows of the listing before it count.
+    """
+    found = await listed_ids(folder)
+    versions = {item.item_id: short_hash(f"{item.item_id}\0{item.change_key}") for item in found}
+    known = set(_unpack(folder.mark.get("listed", "")))
+    stamps: list[str] = []
+
+    def opening() -> Iterator[Row]:
+        stamps.append(folder.stamp())
+        for item in found:
+            yield Row(
+                "listed_items",
+                {
+                    **folder.place.columns(),
+                    "item_key": folder.place.key(item.item_id),
+                    "item_id": item.item_id,
+                    "change_key": item.change_key,
+                    "stream": folder.selection.stream_of(item.element),
+                    "listed_at": stamps[0],
+                },
+            )
+
+    def advance() -> None:
+        folder.mark["listed_at"] = stamps[0]
+        folder.mark["listed"] = _pack(versions.values())
+
+    changed = [
+        ItemChange("create", item.item_id, item.change_key, item.element)
+        for item in found
+        if versions[item.item_id] not in known
+    ]
+    await folder.put(PageWork(folder, changed, then=lambda: None, origin="listing", told=False))
+    await (await folder.store.run.conveyor.put(Page(opening=opening, advance=advance)))
+
+
+def _pack(hashes: Iterable[int]) -> str:
+    return b64encode(array("Q", sorted(hashes)).tobytes()).decode()
+
+
+def _unpack(text: str) -> array[int]:
+    hashes = array("Q")
+    hashes.frombytes(b64decode(text))
+    return hashes
