@@ -19,7 +19,6 @@ PLUGINS := .meltano/.installed
 export UV_CONSTRAINT := $(CURDIR)/$(PINS)
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
-export MELTANO_CLI_LOG_LEVEL ?= warning
 # Trust what this machine trusts (company proxies sign for PyPI), where it says what that is.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
 export UV_SYSTEM_CERTS := 1
@@ -100,6 +99,8 @@ $(MELTANO): $(PINS)
 # target-jsonl pins old versions of its own, so the lock cannot hold for it.
 $(PLUGINS): meltano.yml pyproject.toml $(MELTANO)
 	@echo "setting up: Meltano's plugins (tap-exchange, target-postgres, target-jsonl)"
-	@$(mirror) .venv-meltano/bin/meltano install tap-exchange target-postgres
-	@$(mirror) UV_CONSTRAINT= .venv-meltano/bin/meltano install target-jsonl
+	@mkdir -p .meltano
+	@{ $(mirror) .venv-meltano/bin/meltano install tap-exchange target-postgres \
+	  && $(mirror) UV_CONSTRAINT= .venv-meltano/bin/meltano install target-jsonl; } >.meltano/install.log 2>&1 \
+	  || { cat .meltano/install.log; exit 1; }
 	@touch $@

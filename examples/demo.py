@@ -7,6 +7,7 @@ works in the mailboxes in between. Everything lives in the folder .demo and ends
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -91,7 +92,7 @@ def settings(url: str, mailboxes: list[Mailbox], database: str) -> dict[str, str
         "TAP_EXCHANGE_USERNAME": "service",
         "TAP_EXCHANGE_PASSWORD": "demo",
         "TAP_EXCHANGE_ACCESS_TYPE": "impersonation",
-        "TAP_EXCHANGE_MAILBOXES": ",".join(mailbox.address for mailbox in mailboxes),
+        "TAP_EXCHANGE_MAILBOXES": json.dumps([mailbox.address for mailbox in mailboxes]),
         "TARGET_POSTGRES_SQLALCHEMY_URL": database.replace("postgresql://", "postgresql+psycopg://", 1),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": SCHEMA,
     }

@@ -75,7 +75,7 @@ def test_two_runs_to_files_the_second_with_the_state_of_the_first(project: Path)
 def test_meltano_leaves_its_project_file_as_it_is(project: Path) -> None:
     text = (project / "meltano.yml").read_text()
     assert text == (ROOT / "meltano.yml").read_text()
-    done = meltano(project, "config", "set", "--store", "meltano-yml", "target-jsonl", "custom_name", "mail")
+    done = meltano(project, "config", "set", "target-jsonl", "custom_name", "mail")
     assert done.returncode == 0, done.stderr
     changed = (project / "meltano.yml").read_text()
     assert [line for line in changed.splitlines() if line not in text.splitlines()] != []
