@@ -377,6 +377,11 @@ class Settings:
         values = {option.name: read_value(option, config.get(option.name)) for option in OPTIONS}
         settings = cls(**complete(values))
         check(settings)
+        if settings.extended_properties:
+            try:
+                _ = settings.content
+            except ValueError as error:
+                raise SettingsError(str(error)) from None
         return settings
 
     @property
@@ -392,13 +397,14 @@ class Settings:
     @property
     def content(self) -> ContentSettings:
         """Return the part that decides what of an item is requested."""
+        from tap_exchange.ews.columns import extended_properties  # noqa: PLC0415 - needs lxml
         from tap_exchange.ews.shapes import ContentSettings  # noqa: PLC0415 - needs lxml
 
         return ContentSettings(
             body_type=self.body_type,
             body_max_bytes=self.body_max_bytes,
             include_mime=self.include_mime,
-            extended_properties=self.extended_properties,
+            extended_properties=extended_properties(self.extended_properties),
         )
 
 

@@ -97,7 +97,6 @@ def test_defaults_are_completed_from_the_sign_in() -> None:
         ({"proxy_url": "http://user:geheim4@proxy:8080"}, "proxy_url", "http://user:geheim4@proxy:8080"),
         ({"access_type": "impersonation"}, "impersonate", True),
         ({"password": " geheim1 "}, "password", " geheim1 "),
-        ({"extended_properties": '[{"name": "x"}]'}, "extended_properties", ({"name": "x"},)),
     ],
 )
 def test_a_value_is_read(config: dict[str, Any], name: str, value: object) -> None:
@@ -234,6 +233,17 @@ def test_what_cannot_be_is_refused_in_one_line(config: dict[str, Any], beginning
     assert "\n" not in message
     assert len(message) < 300
     assert not any(secret in message for secret in (*SECRETS, "1234567"))
+
+
+def test_extended_properties_are_checked_and_part_of_the_content() -> None:
+    wanted = {"column": "customer", "tag": "0x3A4A", "type": "String", "streams": ["contacts"]}
+    for given in ([wanted], json.dumps([wanted]), json.dumps(wanted)):
+        content = Settings.from_config({**BASIC, "extended_properties": given, "body_type": "text"}).content
+        assert content.body_type == "text"
+        assert [one.column for one in content.extended_properties] == ["customer"]
+        hash(content)
+    with pytest.raises(SettingsError, match="extended_properties, entry 1"):
+        Settings.from_config({**BASIC, "extended_properties": [{**wanted, "type": "Telegram"}]})
 
 
 def test_a_pasted_key_is_not_repeated() -> None:
