@@ -110,7 +110,10 @@ def mailbox(element: Element) -> dict[str, Any]:
 
 def address(element: Element, _problems: Problems) -> dict[str, Any] | None:
     """Read the one mailbox of an element such as t:From."""
-    return next((mailbox(child) for child in element if child.tag == MAILBOX), None)
+    for child in element:
+        if child.tag == MAILBOX:
+            return mailbox(child)
+    return None
 
 
 def addresses(element: Element, _problems: Problems) -> list[dict[str, Any]]:

@@ -17,8 +17,8 @@ from tap_exchange.ews.records import converter
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tap_exchange.ews.handlers import Record
     from tap_exchange.ews.nested import Element
-    from tap_exchange.ews.records import Record
 
 __all__ = ["ContentSettings", "ExtendedProperty", "Shape", "folder_shape", "shape", "stream_of"]
 

@@ -37,6 +37,8 @@ def lower(raw: str | None) -> str | None:
 
 def boolean(raw: str | None) -> bool | None:
     """Return a truth value: true, false, 1 or 0."""
+    if raw in BOOLEANS:
+        return BOOLEANS[raw]
     if not raw or not (word := raw.strip()):
         return None
     if word not in BOOLEANS:
