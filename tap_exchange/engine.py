@@ -176,6 +176,7 @@ def _summary(run: Run) -> Summary:
         f"{totals.items_corrupt} unreadable, {run.transport.requests:,} requests."
     )
     if run.failed:
-        failed = f"{totals.mailboxes_failed} mailboxes and {totals.folders_failed} folders failed"
-        return Summary(failed=True, text=f"{failed} (see mailboxes and folder_syncs); the rest is done: {text}")
+        first, *others = totals.errors
+        more = f"; {len(others)} more failed, see mailboxes and folder_syncs" if others else ""
+        return Summary(failed=True, text=f"{first}{more}. All else is done: {text}")
     return Summary(failed=False, text=text)

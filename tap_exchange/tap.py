@@ -13,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_exchange.settings import Settings, SettingsError, config_jsonschema
+from tap_exchange.settings import Settings, SettingsError, config_jsonschema, from_environment
 from tap_exchange.streams.catalog import CatalogError, check_catalog
 from tap_exchange.streams.outlet import LineTooLongError, Outlet
 from tap_exchange.streams.stream import ExchangeStream
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from tap_exchange.engine import Engine
 
 logger = logging.getLogger("tap-exchange")
+
+
+NOT_A_STATE = "The state is not a Singer state: give the last STATE that the loader put out."
 
 
 class RunFailedError(Exception):
@@ -51,6 +56,31 @@ class TapExchange(Tap):
     _engine: Engine | None = None
     _ran = False
 
+    def __init__(
+        self, *, state: dict[str, Any] | None = None, catalog: dict[str, Any] | None = None, **more: Any
+    ) -> None:
+        """Check what is given before anything is asked: settings, state and catalog."""
+        if state is not None and not isinstance(state, dict):
+            raise SettingsError(NOT_A_STATE)
+        if catalog is not None and not isinstance(catalog, dict):
+            raise CatalogError("The catalog is not a Singer catalog: make one with --discover.")
+        super().__init__(state=state, catalog=catalog, **more)
+        if catalog is not None:
+            check_catalog(self.catalog, self.exchange_streams)
+
+    @property
+    def exchange_streams(self) -> dict[str, ExchangeStream]:
+        """Return the streams by name."""
+        return {name: stream for name, stream in self.streams.items() if isinstance(stream, ExchangeStream)}
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - as the SDK names it
+        """Settings of the environment, ours as text: `Settings` reads them, with a clear line for what is wrong."""
+        ours = from_environment(os.environ)
+        builtin: dict[str, Any] = {"properties": {}}
+        cls.append_builtin_config(builtin)
+        return {**parse_environment_config(builtin, cls._env_var_prefix), **ours}
+
     def discover_streams(self) -> Sequence[ExchangeStream]:
         """Return every stream; no server is needed, and of the settings those that add columns."""
         from tap_exchange.streams.discovery import stream_maps  # noqa: PLC0415 - not for --version
@@ -59,10 +89,9 @@ class TapExchange(Tap):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take a state; anything but a dictionary with dictionaries of bookmarks is refused."""
-        given: object = state
-        bookmarks = given.get("bookmarks", {}) if isinstance(given, dict) else None
+        bookmarks: object = state.get("bookmarks", {})
         if not isinstance(bookmarks, dict) or not all(isinstance(mark, dict) for mark in bookmarks.values()):
-            raise SettingsError("The state is not a Singer state: give the last STATE that the loader put out.")
+            raise SettingsError(NOT_A_STATE)
         super().load_state(state)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -79,13 +108,7 @@ class TapExchange(Tap):
         self._ran = True
         from tap_exchange.engine import Engine  # noqa: PLC0415 - exchangelib takes its time to import
 
-        selected: dict[str, ExchangeStream] = {}
-        for name, stream in self.streams.items():
-            if isinstance(stream, ExchangeStream) and stream.selected:
-                selected[name] = stream
-        if self.input_catalog is not None:
-            streams = {name: stream for name, stream in self.streams.items() if isinstance(stream, ExchangeStream)}
-            check_catalog(self.input_catalog.keys(), streams)
+        selected = {name: stream for name, stream in self.exchange_streams.items() if stream.selected}
         for stream in selected.values():
             stream.write_schema()
         outlet = self.message_writer
@@ -165,8 +188,8 @@ def _explain(error: BaseException) -> int:
         logger.error("%s", error)
     elif isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
         logger.error("A given file (config, catalog or state) is not JSON: line %s.", getattr(error, "lineno", "?"))
-    elif isinstance(error, OSError) and error.filename:
-        logger.error("%s: %s", error.filename, error.strerror)
+    elif isinstance(error, OSError):
+        logger.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
     else:  # a message may hold mail content, the places in the code do not
         where = "".join(traceback.format_tb(error.__traceback__)[-6:])
         logger.critical("Unexpected %s, please report it:\n%s", type(error).__name__, where)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tap_exchange.ews.columns import extended_properties, item_streams, stream_schema
+from tap_exchange.ews.extended import ExtendedPropertyError
 from tap_exchange.resources import schema_names
-from tap_exchange.settings import OPTIONS
+from tap_exchange.settings import OPTIONS, SettingsError
 from tap_exchange.settings_values import read_value
 
 DELETED_AT = {
@@ -25,7 +26,10 @@ def stream_maps(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for option in OPTIONS
         if option.name in {"extended_properties", "include_mime", "tombstones"}
     }
-    extended = extended_properties(settings["extended_properties"])
+    try:
+        extended = extended_properties(settings["extended_properties"])
+    except ExtendedPropertyError as error:
+        raise SettingsError(str(error)) from error
     maps = {
         name: stream_schema(name, extended=extended, include_mime=bool(settings["include_mime"]))
         for name in schema_names()

@@ -45,6 +45,8 @@ class Totals:
     folders_failed: int = 0
     items_loaded: int = 0
     items_corrupt: int = 0
+    errors: list[str] = field(default_factory=list)
+    """What failed, in words: mailboxes and folders."""
 
     def add(self, tally: Tally) -> None:
         """Add a folder's counts."""

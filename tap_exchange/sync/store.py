@@ -55,6 +55,7 @@ class StoreSync:
         if self.error is None:
             self.error = error
             self.warn(str(error))
+            self.run.totals.errors.append(str(error))
 
     def must_stop(self) -> bool:
         """Return whether nothing more is to be asked of this store in this run."""
@@ -108,7 +109,9 @@ class StoreSync:
         if folder.error is not None:
             self.folders_failed += 1
             self.run.totals.folders_failed += 1
-            self.warn(f"folder {folder.name}: {folder.error}")
+            text = f"folder {folder.name}: {folder.error}"
+            self.warn(text)
+            self.run.totals.errors.append(text)
         if folder.changed:
             changed.append(folder_id)
 
