@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from tap_exchange.ews.pace import Pace
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
 from tap_exchange.ews.transport import Transport
 from tap_exchange.streams.sink import SingerSink
-from tap_exchange.sync.bookmarks import NAME, StateRefusedError, open_bookmarks
+from tap_exchange.sync.bookmarks import NAME, Bookmarks, StateRefusedError, open_bookmarks
 from tap_exchange.sync.clock import Clock
 from tap_exchange.sync.keys import shard_of
 from tap_exchange.sync.run import Run
@@ -59,7 +59,7 @@ class Summary:
 class Engine:
     """One run; `run()` on the main thread, `stop()` from a signal handler."""
 
-    def __init__(  # noqa: PLR0913 - all that a run needs
+    def __init__(
         self,
         settings: Settings,
         state: Mapping[str, Any],
@@ -121,7 +121,7 @@ class Engine:
         finally:
             connection.close()
 
-    def _assemble(self, transport: Transport, bookmarks: Any, clock: Clock, mailboxes: Any) -> Run:  # noqa: ANN401
+    def _assemble(self, transport: Transport, bookmarks: Bookmarks, clock: Clock, mailboxes: Sequence[str]) -> Run:
         settings = self._settings
         if settings.shard_count > 1:
             mailboxes = [m for m in mailboxes if shard_of(m.lower(), settings.shard_count) == settings.shard_index]
@@ -163,7 +163,7 @@ def bare_shape() -> Shape:
     return least.without(least.columns)
 
 
-def _as_of(feeds: Any) -> str | None:  # noqa: ANN401 - a state that was not checked yet
+def _as_of(feeds: object) -> str | None:
     tap = feeds.get("_tap") if isinstance(feeds, Mapping) else None
     as_of = tap.get("as_of") if isinstance(tap, Mapping) else None
     return as_of if isinstance(as_of, str) else None

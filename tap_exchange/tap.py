@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import Tap
@@ -23,6 +22,7 @@ from tap_exchange.streams.outlet import LineTooLongError, Outlet
 from tap_exchange.streams.stream import ExchangeStream
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from types import FrameType
 
     from tap_exchange.engine import Engine
@@ -57,7 +57,11 @@ class TapExchange(Tap):
     _ran = False
 
     def __init__(
-        self, *, state: dict[str, Any] | None = None, catalog: dict[str, Any] | None = None, **more: Any
+        self,
+        *,
+        state: dict[str, Any] | None = None,
+        catalog: dict[str, Any] | None = None,
+        **more: Any,  # noqa: ANN401
     ) -> None:
         """Check what is given before anything is asked: settings, state and catalog."""
         if state is not None and not isinstance(state, dict):
@@ -74,7 +78,7 @@ class TapExchange(Tap):
         return {name: stream for name, stream in self.streams.items() if isinstance(stream, ExchangeStream)}
 
     @classproperty
-    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - as the SDK names it
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
         """Settings of the environment, ours as text: `Settings` reads them, with a clear line for what is wrong."""
         ours = from_environment(os.environ)
         builtin: dict[str, Any] = {"properties": {}}
@@ -83,7 +87,7 @@ class TapExchange(Tap):
 
     def discover_streams(self) -> Sequence[ExchangeStream]:
         """Return every stream; no server is needed, and of the settings those that add columns."""
-        from tap_exchange.streams.discovery import stream_maps  # noqa: PLC0415 - not for --version
+        from tap_exchange.streams.discovery import stream_maps  # noqa: PLC0415
 
         return [ExchangeStream(self, name, described) for name, described in stream_maps(self.config).items()]
 
@@ -106,7 +110,7 @@ class TapExchange(Tap):
         if self._ran or not write_messages:
             return iter(())
         self._ran = True
-        from tap_exchange.engine import Engine  # noqa: PLC0415 - exchangelib takes its time to import
+        from tap_exchange.engine import Engine  # noqa: PLC0415
 
         selected = {name: stream for name, stream in self.exchange_streams.items() if stream.selected}
         for stream in selected.values():
@@ -163,7 +167,7 @@ def main() -> None:
         TapExchange.cli()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException as error:  # noqa: BLE001 - the last line of a run, whatever ended it
+    except BaseException as error:  # noqa: BLE001
         code = _explain(error)
     try:
         sys.stdout.flush()

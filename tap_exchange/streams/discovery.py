@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.columns import extended_properties, item_streams, stream_schema
 from tap_exchange.ews.extended import ExtendedPropertyError
 from tap_exchange.resources import schema_names
 from tap_exchange.settings import OPTIONS, SettingsError
 from tap_exchange.settings_values import read_value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 DELETED_AT = {
     "type": ["string", "null"],

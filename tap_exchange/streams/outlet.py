@@ -86,7 +86,7 @@ class Outlet(GenericSingerWriter[bytes, Message]):
 
     def _make_room(self, give_up: Callable[[], None]) -> None:
         try:
-            import fcntl  # noqa: PLC0415 - not on Windows
+            import fcntl  # noqa: PLC0415
 
             fcntl.fcntl(self._fd if self._fd is not None else 1, fcntl.F_SETPIPE_SZ, PIPE_MAX)
         except (ImportError, AttributeError, OSError):

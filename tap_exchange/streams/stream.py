@@ -43,7 +43,7 @@ class ExchangeStream(Stream):
         self.forced_replication_method = "LOG_BASED"
         self.primary_keys = self._keys
 
-    def apply_catalog(self, catalog: Any) -> None:  # noqa: ANN401 - the SDK's type is private
+    def apply_catalog(self, catalog: Any) -> None:  # noqa: ANN401
         """Take the selection of a catalog, but not its keys or replication method: those are the tap's."""
         super().apply_catalog(catalog)
         self.primary_keys = self._keys

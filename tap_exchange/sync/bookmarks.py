@@ -11,12 +11,14 @@ A folder's mark moves only after every record of the page it stands for is writt
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from tap_exchange.ews.answers import ItemKind
 
-from tap_exchange.sync.clock import Clock
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_exchange.sync.clock import Clock
 
 NAME = "_feeds"
 VERSION = 1

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from tap_exchange.ews.answers import ItemChange
 from tap_exchange.sync.loader import change_row
 from tap_exchange.sync.page import Place, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tap_exchange.ews.answers import ItemChange
 
 LOADED_KINDS = frozenset({"create", "update"})
 

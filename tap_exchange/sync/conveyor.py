@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from tap_exchange.sync.page import Loaded, Page, Row
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tap_exchange.sync.page import Loaded, Page, Row
 
 T = TypeVar("T")
 
@@ -120,10 +122,7 @@ class Conveyor:
         """Start waiting loads while the bounds allow, and always one."""
         while self._waiting and (
             self._started == 0
-            or (
-                self._started < self._most_started
-                and self._held + self._typical * (self._running + 1) <= HELD_BYTES
-            )
+            or (self._started < self._most_started and self._held + self._typical * (self._running + 1) <= HELD_BYTES)
         ):
             load, future = self._waiting.popleft()
             self._started += 1

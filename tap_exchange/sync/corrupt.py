@@ -38,7 +38,9 @@ def mark_corrupt(place: Place, mark: FolderMark, corrupt: Corrupt, now: str) -> 
     )
 
 
-def resolve(place: Place, mark: FolderMark, key: str, message: str, now: str, change: ItemChange | None = None) -> Row | None:
+def resolve(
+    place: Place, mark: FolderMark, key: str, message: str, now: str, change: ItemChange | None = None
+) -> Row | None:
     """Forget an item's mark and return its resolved row; None when the item has no mark."""
     this = mark.get("corrupt", {}).pop(key, None)
     if this is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tap_exchange.sync.changes import net
@@ -12,6 +11,8 @@ from tap_exchange.sync.keys import short_hash
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_exchange.ews.answers import ItemChange
     from tap_exchange.sync.folder import FolderSync
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
+from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
 from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, MailboxError, StateError, Stopped
 from tap_exchange.ews.faults import Action
-from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
 from tap_exchange.sync import stubborn
 from tap_exchange.sync.changes import LOADED_KINDS, net
 from tap_exchange.sync.corrupt import resolve
 from tap_exchange.sync.fill import fill
 from tap_exchange.sync.listing import list_contents
-from tap_exchange.sync.loader import Loader
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
 from tap_exchange.sync.watch import watch
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tap_exchange.sync.bookmarks import FolderMark
+    from tap_exchange.sync.loader import Loader
     from tap_exchange.sync.progress import Progress
     from tap_exchange.sync.selection import Selection
     from tap_exchange.sync.store import StoreSync
@@ -227,7 +227,7 @@ class FolderSync:
         for pause in (*REFUSALS, None):
             try:
                 answer = await stubborn.ask(self, state)
-            except StateError:
+            except StateError:  # noqa: PERF203
                 if state is None or pause is None:
                     raise
                 await asyncio.sleep(pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.scope import descendants, path_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tap_exchange.ews.answers import Answer, FolderChange, HierarchyPage
     from tap_exchange.sync.bookmarks import FolderMark
     from tap_exchange.sync.store import StoreSync
@@ -55,7 +56,8 @@ async def sync_hierarchy(store: StoreSync) -> None:
     rewritten = {
         folder_id
         for folder_id, mark in tree.folders.items()
-        if folder_id not in tree.records and bool(mark.get("excluded")) != bool(before.get(folder_id, {}).get("excluded"))
+        if folder_id not in tree.records
+        and bool(mark.get("excluded")) != bool(before.get(folder_id, {}).get("excluded"))
     }
     await _load(store, tree, rewritten)
     if tree.records or tree.gone or anew or state != store.mark.get("hierarchy"):
@@ -103,7 +105,7 @@ async def _ask(store: StoreSync, state: str | None) -> HierarchyPage:
     for pause in (*REFUSALS, None):
         try:
             return await store.run.conveyor.call(store.wire.sync_hierarchy, store.mark["root"], state)
-        except StateError:
+        except StateError:  # noqa: PERF203
             if state is None or pause is None:
                 raise
             await asyncio.sleep(pause)
@@ -134,7 +136,9 @@ def _adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished:
     mark: FolderMark = {**(before or {})}
     parent = record.get("parent_folder_id")
     if parent is None:
-        raise IncompleteAnswer("A folder came without its parent: the hierarchy cannot be told.", code="IncompleteAnswer")
+        raise IncompleteAnswer(
+            "A folder came without its parent: the hierarchy cannot be told.", code="IncompleteAnswer"
+        )
     mark["parent"] = parent
     mark["name"] = record.get("name") or ""
     mark["type"] = answer.element or "Folder"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from tap_exchange.ews.answers import FoundItem
     from tap_exchange.sync.folder import FolderSync
 
@@ -54,7 +55,9 @@ async def _list_once(folder: FolderSync) -> list[FoundItem] | None:
         last = page.items[-1].item_id
         following = page.next_offset - 1
         if following <= offset:
-            raise FolderError("The server gives the same page of a listing again and again.", code="ErrorListingRepeats")
+            raise FolderError(
+                "The server gives the same page of a listing again and again.", code="ErrorListingRepeats"
+            )
         offset = following
 
 

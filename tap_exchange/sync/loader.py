@@ -7,8 +7,8 @@ alone is read without the properties that fail, which `salvage` finds by trying.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import (
     ExchangeError,
@@ -19,12 +19,16 @@ from tap_exchange.ews.errors import (
     item_action,
 )
 from tap_exchange.ews.faults import Action
-from tap_exchange.ews.answers import Answer, ItemChange
-from tap_exchange.ews.operations import Mailbox
-from tap_exchange.ews.shapes import Shape
 from tap_exchange.sync.page import Corrupt, Loaded, Place, Record, Row
 from tap_exchange.sync.salvage import salvage
-from tap_exchange.sync.selection import Selection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_exchange.ews.answers import Answer, ItemChange
+    from tap_exchange.ews.operations import Mailbox
+    from tap_exchange.ews.shapes import Shape
+    from tap_exchange.sync.selection import Selection
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +80,7 @@ class Loader:
         self._load(by_id, list(by_id), shape, origin, loaded)
         return loaded
 
-    def _load(
-        self, changes: dict[str, ItemChange], ids: list[str], shape: Shape, origin: str, loaded: Loaded
-    ) -> None:
+    def _load(self, changes: dict[str, ItemChange], ids: list[str], shape: Shape, origin: str, loaded: Loaded) -> None:
         try:
             answers = self.wire.get_items(ids, shape)
         except FAILS_AS_A_WHOLE as error:
@@ -91,9 +93,7 @@ class Loader:
         for answer in answers:
             self._take(changes[answer.id], answer, shape, origin, loaded)
 
-    def _take(
-        self, change: ItemChange, answer: Answer, shape: Shape, origin: str, loaded: Loaded
-    ) -> None:
+    def _take(self, change: ItemChange, answer: Answer, shape: Shape, origin: str, loaded: Loaded) -> None:
         if answer.record is not None:
             actual = self.selection.stream_of(answer.element)
             if actual == shape.stream:
@@ -141,9 +141,7 @@ class Loader:
             record.update(rescue.answer.record)
             self._emit(change, record, shape.stream, origin, loaded)
         else:
-            loaded.rows.append(
-                change_row(self.place, change, stream=shape.stream, has_row=False, origin=origin)
-            )
+            loaded.rows.append(change_row(self.place, change, stream=shape.stream, has_row=False, origin=origin))
         if rescue.missing or rescue.answer is None:
             logger.debug("item %s could not be read whole: %s", self.place.key(change.item_id), code)
             loaded.corrupt.append(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_exchange.ews.answers import ItemChange
 from tap_exchange.sync.keys import surrogate
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from tap_exchange.ews.answers import ItemChange
 
 Record = dict[str, Any]
 

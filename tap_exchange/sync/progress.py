@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 logger = logging.getLogger(__name__)
 
+MINUTE = 60
+HOUR = 3600
 INTERVAL = 10.0
 """Seconds between two lines."""
 
@@ -45,8 +47,8 @@ class Progress:
 
 
 def _words(seconds: float) -> str:
-    if seconds < 90:  # noqa: PLR2004
+    if seconds < 2 * MINUTE:
         return f"{seconds:.0f} seconds"
-    if seconds < 5400:  # noqa: PLR2004
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours"
+    if seconds < 2 * HOUR:
+        return f"{seconds / MINUTE:.0f} minutes"
+    return f"{seconds / HOUR:.1f} hours"

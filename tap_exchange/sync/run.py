@@ -6,7 +6,6 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,8 @@ from tap_exchange.sync.progress import Progress
 from tap_exchange.sync.store import StoreSync
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
     from tap_exchange.ews.transport import Transport
@@ -177,7 +178,7 @@ class Run:
         self.totals.mailboxes_failed += failed
 
     def break_off(self) -> None:
-        """Write what an interrupted run leaves: its row without `as_of`, since a page may lie half written, and STATE."""
+        """Write what an interrupted run leaves: STATE, and its row without `as_of`: a page may lie half written."""
         if self.began_at and not self.sample:
             for row in self._rows("interrupted"):
                 self.writer.write(row)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import (
     ExchangeError,
@@ -13,9 +14,11 @@ from tap_exchange.ews.errors import (
     item_action,
 )
 from tap_exchange.ews.faults import Action
-from tap_exchange.ews.answers import Answer
-from tap_exchange.ews.operations import Mailbox
-from tap_exchange.ews.shapes import Shape
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import Answer
+    from tap_exchange.ews.operations import Mailbox
+    from tap_exchange.ews.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Rescue:
     server_answers: bool = True
 
 
-class _Gone(Exception):  # noqa: N818 - control flow of this module alone
+class _Gone(Exception):  # noqa: N818
     """The item is no longer there."""
 
 

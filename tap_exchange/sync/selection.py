@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.shapes import ContentSettings, Shape, shape, stream_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ITEM_STREAMS = (
     "messages",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.sync.bookmarks import StateRefusedError
 from tap_exchange.sync.folder import FolderSync
@@ -19,6 +17,8 @@ from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.scope import WITHOUT_FEED
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.sync.bookmarks import FolderMark, StoreMark
     from tap_exchange.sync.run import Run
@@ -134,7 +134,8 @@ class StoreSync:
     async def answers(self, folder_id: str) -> bool:
         """Return whether the store finds an item that is known to exist outside of a folder.
 
-        Items loaded in this run are asked first, then such as another folder lists now. True also when the mailbox has no other item to ask for: nothing then speaks against the answers.
+        Items loaded in this run are asked first, then such as another folder lists now. True also
+        when the mailbox has no other item to ask for: nothing then speaks against the answers.
         """
         known = [item for folder, item in self.known_items.items() if folder != folder_id][-3:]
         for item_id in known:

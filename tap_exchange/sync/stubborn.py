@@ -7,7 +7,6 @@ client name in Ignore; when no item is to blame and the feed works without a sta
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,8 @@ from tap_exchange.ews.errors import ExchangeError, StateError, TransientError
 from tap_exchange.sync.listing import listed_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_exchange.ews.answers import FoundItem, ItemPage
     from tap_exchange.sync.folder import FolderSync
 
@@ -40,7 +41,7 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
     while True:
         try:
             page = await _call(folder, state, size, ())
-        except ExchangeError as error:
+        except ExchangeError as error:  # noqa: PERF203
             if not _may_be_an_item(error) or not await _server_answers(folder, error):
                 raise
             if size == 1:

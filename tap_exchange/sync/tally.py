@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from tap_exchange.sync.bookmarks import FolderMark
 from tap_exchange.sync.page import Place, Row
 from tap_exchange.sync.selection import ITEM_STREAMS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_exchange.sync.bookmarks import FolderMark
 
 EVERY = "*"
 """In a mark's `resets`: every stream that has no time of its own."""
@@ -45,9 +49,7 @@ def resets_of(mark: FolderMark) -> dict[str, str]:
     """Return for each stream the time before which this folder's rows are void."""
     resets = mark.get("resets", {})
     default = resets.get(EVERY)
-    return {
-        stream: stamp for stream in RESET_STREAMS if (stamp := resets.get(stream, default)) is not None
-    }
+    return {stream: stamp for stream in RESET_STREAMS if (stamp := resets.get(stream, default)) is not None}
 
 
 def folder_sync_row(

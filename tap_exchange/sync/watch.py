@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Answer, ItemChange, ItemKind
-from tap_exchange.ews.faults import Action
 from tap_exchange.ews.errors import item_action
+from tap_exchange.ews.faults import Action
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
-from tap_exchange.ews.answers import ItemChange
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import given_up, mark_corrupt, resolve
 from tap_exchange.sync.page import Corrupt, Loaded, Page, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tap_exchange.ews.answers import ItemChange
     from tap_exchange.sync.bookmarks import Pending
     from tap_exchange.sync.folder import FolderSync
 
