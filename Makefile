@@ -5,7 +5,7 @@ PYTHON ?= python3
 TESTS ?=
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format audit bench bench-full prove docs clean
+.PHONY: help demo test coverage lint format audit bench bench-full prove docs clean
 MAKEFLAGS += --no-print-directory
 
 UV := .uv/bin/uv
@@ -34,6 +34,9 @@ demo: $(TAP) $(PLUGINS) ## the main job: embedded Exchange -> Meltano -> embedde
 
 test: $(TAP) $(PLUGINS) ## all tests (some of them: make test TESTS=tests/unit)
 	@.venv/bin/python -m pytest $(TESTS)
+
+coverage: $(TAP) $(PLUGINS) ## all tests, then which lines none of them ran
+	@.venv/bin/python -m pytest --cov --cov-report=term $(TESTS)
 
 lint: $(TAP) $(LINT) ## rules, format, types, dependencies
 	@.venv/bin/ruff check .

@@ -28,6 +28,9 @@ def main(pins: str) -> int:
             mended = ", ".join(weakness.get("fix_versions") or ["none yet"])
             name = f"{package['name']} {package['version']}"
             print(f"audit: {name}: {weakness['id']} (mended in: {mended})")
+    if not asked:
+        print(f"audit: PyPI knows none of the {len(packages)} packages here, skipped")
+        return 0
     print(f"audit: {asked} of {len(packages)} packages known to PyPI, {len(weak)} with a weakness")
     return 1 if weak else 0
 
