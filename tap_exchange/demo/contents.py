@@ -122,6 +122,20 @@ class Contents:
             if item is not None:
                 yield item
 
+    def slice(self, start: int, end: int) -> Iterator[Item]:
+        """Give the items at positions [start, end), newest arrivals first, without walking over the others."""
+        passed = 0
+        for low, high in reversed(list(self.live.ranges())):
+            first = max(start - passed, 0)
+            last = min(end - passed, high - low)
+            for offset in range(first, last):
+                item = self.get(high - 1 - offset)
+                if item is not None:
+                    yield item
+            passed += high - low
+            if passed >= end:
+                return
+
     def changed(self, low: int, high: int) -> Iterator[tuple[int, int]]:
         """Give (change, number) of the items whose last change lies in [low, high), newest first."""
         sources = [_slice(self._by_change, low, high)]

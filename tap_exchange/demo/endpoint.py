@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.demo import sending, soap
 from tap_exchange.demo.faultplan import Answer, Plan
+from tap_exchange.demo.find import Finder
 from tap_exchange.demo.operations import OPERATIONS
 from tap_exchange.demo.requestlog import Request, RequestLog, describe
 from tap_exchange.demo.soap import Call, M, ServerVersion, SoapFault, T
@@ -45,11 +46,14 @@ class Endpoint:
         self.log = RequestLog()
         self.faults = Plan()
         self.states = StateCodec()
+        self.finder = Finder()
         self.version = ServerVersion()
         self.hierarchy_page = LAST_PAGE
         """Folders per answer of SyncFolderHierarchy; Exchange sends all at once."""
         self.find_limit = 1000
         """Entries per answer of FindItem and FindFolder."""
+        self.restricted_find_limit = 250
+        """The same, for a FindItem with a restriction."""
         self.compress = True
         self.errors: list[Exception] = []
         """What went wrong inside the server itself: always a mistake of the demo."""

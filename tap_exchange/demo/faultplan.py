@@ -68,6 +68,9 @@ class Fault:
     def changes(self, call: Call, folder: Folder, changes: list[Change]) -> None:
         """Step in when a page of SyncFolderItems is computed, before its new state is made."""
 
+    def found(self, call: Call, folder: Folder, item: Item) -> None:
+        """Step in before FindItem writes an item; raising fails the folder's whole message."""
+
     def item_id(self, call: Call, item_id: str) -> None:
         """Step in before the item of an id is looked for."""
 
@@ -143,6 +146,11 @@ class Plan(Fault):
         """Ask each fault."""
         for fault in self._faults:
             fault.changes(call, folder, changes)
+
+    def found(self, call: Call, folder: Folder, item: Item) -> None:
+        """Ask each fault."""
+        for fault in self._faults:
+            fault.found(call, folder, item)
 
     def item_id(self, call: Call, item_id: str) -> None:
         """Ask each fault."""

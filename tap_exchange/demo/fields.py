@@ -115,6 +115,14 @@ NOT_IN_ALL = frozenset(
     """MimeContent UniqueBody NormalizedBody TextBody ExtendedProperty StoreEntryId EntityExtractionResult SearchKey SortKey
     PredictedActionReasons RightsManagementLicenseData ConflictingMeetings AdjacentMeetings""".split()
 )
+# What FindItem never gives.
+NOT_IN_FINDS = frozenset(
+    """MimeContent Body UniqueBody NormalizedBody TextBody Attachments InternetMessageHeaders ToRecipients CcRecipients
+    BccRecipients ReplyTo ResponseObjects RequiredAttendees OptionalAttendees Resources Recurrence FirstOccurrence
+    LastOccurrence ModifiedOccurrences DeletedOccurrences StartTimeZone EndTimeZone MeetingTimeZone ConflictingMeetings
+    AdjacentMeetings Members EntityExtractionResult Photo UserSMIMECertificate MSExchangeCertificate CompleteName
+    DirectReports ManagerMailbox EffectiveRights""".split()
+)
 DEFAULT_SHAPE: dict[str, frozenset[str]] = {
     name: frozenset(text.split())
     for name, text in {

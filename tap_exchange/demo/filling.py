@@ -15,6 +15,9 @@ class Recipe(Protocol):
     def properties(self, folder: Folder, number: int) -> dict[str, Any]:
         """Give all properties, equal in each process."""
 
+    def value(self, folder: Folder, number: int, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
+        """Give one property."""
+
     def is_read(self, number: int) -> bool:
         """Tell whether the item is born read."""
 

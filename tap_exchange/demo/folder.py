@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from tap_exchange.demo import appointments
 from tap_exchange.demo.contents import Contents
 from tap_exchange.demo.extended import SEARCH_KEY, Extended
 from tap_exchange.demo.filling import Block
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.attachments import Attachment
     from tap_exchange.demo.filling import Recipe
     from tap_exchange.demo.store import Store
+    from tap_exchange.demo.zones import Zone
 
 TYPE_BYTES = {"Folder": 0x01, "CalendarFolder": 0x02, "ContactsFolder": 0x03, "TasksFolder": 0x04, "SearchFolder": 0x07}
 
@@ -115,10 +118,14 @@ class Folder:
         associated: bool = False,
         attachments: Iterable[Attachment] = (),
         extended: dict[Extended, Any] | None = None,
+        zone: Zone | str | None = None,
         bare: bool = False,
         **properties: Any,  # noqa: ANN401 - whatever a property holds
     ) -> Item:
-        """Add an item; what is not given gets a sensible value, unless `bare`; None leaves a property out."""
+        """Add an item; what is not given gets a sensible value, unless `bare`; None leaves a property out.
+
+        A calendar item stands in a `zone`, and is a series when it has a `Recurrence`.
+        """
         with self.store.lock:
             self._check()
             number = self.next_item
@@ -130,6 +137,8 @@ class Folder:
             item.attachments.extend(attachments)
             item.extended.update(extended or {})
             item.extended.setdefault(SEARCH_KEY, self.store.search_key(self, number))
+            if element == "CalendarItem" and not bare:
+                appointments.settle(item, zone)
             item.contents.add(item)
             self.store.notify("created", self, item)
         return item
@@ -175,6 +184,7 @@ class Folder:
         )
         copy.attachments.extend(item.attachments)
         copy.extended.update(item.extended)
+        copy.series = deepcopy(item.series)
         copy.extended.setdefault(SEARCH_KEY, item.folder.store.search_key(item.folder, item.number))
         copy.contents.add(copy)
         self.store.notify("created", self, copy)

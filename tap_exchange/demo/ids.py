@@ -42,13 +42,14 @@ class MalformedIdError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ParsedId:
-    """The parts of an id: `extra` is the occurrence's original start or the attachment's number."""
+    """The parts of an id: an occurrence's original start in minutes since 1970, an attachment's path."""
 
     kind: Kind
     store: str
     folder: int
     item: int = 0
-    extra: int = 0
+    minutes: int = 0
+    path: tuple[int, ...] = ()
 
 
 def digest(*parts: object, size: int = 16) -> bytes:
@@ -103,10 +104,11 @@ class IdFactory:
         """Make the id of a series' occurrence from the minutes (since 1970) of its original start."""
         return b64encode(self._item_bytes(folder, number, b"\x01") + minutes.to_bytes(8, "big")).decode()
 
-    def attachment(self, folder: int, item: int, number: int) -> str:
-        """Make the id of an item's attachment."""
-        tail = digest("attachment", self.store, folder, item, number)[:12] + number.to_bytes(4, "big")
-        return b64encode(self._item_bytes(folder, item) + ATTACHMENT_TAIL + tail).decode()
+    def attachment(self, folder: int, item: int, path: tuple[int, ...]) -> str:
+        """Make the id of an item's attachment; the path counts from 1, outermost first, at most four deep."""
+        tail = b"".join(number.to_bytes(2, "big") for number in path).ljust(8, b"\0")
+        mark = digest("attachment", self.store, folder, item, size=8)
+        return b64encode(self._item_bytes(folder, item) + ATTACHMENT_TAIL + mark + tail).decode()
 
     def conversation(self, key: str) -> str:
         """Make the id of a conversation."""
@@ -151,5 +153,6 @@ def parse_id(text: str) -> ParsedId:
     if len(raw) == OCCURRENCE_LENGTH:
         return ParsedId(Kind.OCCURRENCE, store, folder, item, int.from_bytes(raw[-8:], "big"))
     if len(raw) == ATTACHMENT_LENGTH:
-        return ParsedId(Kind.ATTACHMENT, store, folder, item, int.from_bytes(raw[-4:], "big"))
+        numbers = (int.from_bytes(raw[at : at + 2], "big") for at in range(len(raw) - 8, len(raw), 2))
+        return ParsedId(Kind.ATTACHMENT, store, folder, item, path=tuple(number for number in numbers if number))
     raise MalformedIdError(text)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.demo import ids
+from tap_exchange.demo import appointments, ids
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tap_exchange.demo.attachments import Attachment
     from tap_exchange.demo.contents import Contents
     from tap_exchange.demo.extended import Extended
     from tap_exchange.demo.filling import Block
     from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.series import Series
 
 # The first byte of a change key tells the kind of object.
 TYPE_BYTES = {"CalendarItem": 0x0F, "Contact": 0x11, "DistributionList": 0x12, "Task": 0x13, "PostItem": 0x14}
@@ -23,7 +26,7 @@ class Item:
 
     __slots__ = (
         "__weakref__", "_block", "_extended", "_properties", "associated", "attachments", "change", "element",
-        "folder", "fragments", "gone", "number", "read_change",
+        "folder", "fragments", "gone", "number", "read_change", "series",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +50,7 @@ class Item:
         self.gone = False
         self.attachments: list[Attachment] = []
         self.fragments: dict[str, str] = {}
+        self.series: Series | None = None
         self._extended: dict[Extended, Any] = {}
         self._block = block
         self._properties = properties
@@ -68,6 +72,12 @@ class Item:
             assert self._block is not None  # noqa: S101 - an item without properties comes from a block
             self._properties = self._block.recipe.properties(self.folder, self.number)
         return self._properties
+
+    def value(self, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
+        """Give one stored property; cheaper than all of them for an item still in its block."""
+        if self._properties is None and self._block is not None:
+            return self._block.recipe.value(self.folder, self.number, name)
+        return self.properties.get(name)
 
     @property
     def extended(self) -> dict[Extended, Any]:
@@ -96,6 +106,8 @@ class Item:
             self._properties = {name: value for name, value in self.properties.items() if value is not None}
             if "LastModifiedTime" not in properties:
                 self._properties["LastModifiedTime"] = self.folder.store.now()
+            if self.element == "CalendarItem":
+                appointments.settle(self)
             self.contents.unread += self.unread - unread
             self._changed()
         return self
@@ -135,6 +147,30 @@ class Item:
     def soft_delete(self) -> Item:
         """Move to Deleted Items; give the item as it is there."""
         return self.move(self.folder.store.distinguished("deleteditems"))
+
+    def change_occurrence(self, original: datetime, **properties: Any) -> Item:  # noqa: ANN401
+        """Change one occurrence of a series, named by its original start; the master changes with it."""
+        with self.folder.store.lock:
+            series = self._series()
+            series.changed.setdefault(original, {}).update(properties)
+            self._changed()
+        return self
+
+    def delete_occurrence(self, original: datetime) -> Item:
+        """Delete one occurrence of a series, named by its original start; the master changes with it."""
+        with self.folder.store.lock:
+            series = self._series()
+            series.changed.pop(original, None)
+            series.deleted.add(original)
+            self._changed()
+        return self
+
+    def _series(self) -> Series:
+        self._check()
+        if self.series is None:
+            message = "this item is no recurring series"
+            raise LookupError(message)
+        return self.series
 
     def attach(self, *attachments: Attachment) -> Item:
         """Attach files or items; this is a change of the item."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_exchange.demo import computed, fields, values
 
@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from tap_exchange.demo.extended import Extended
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
+
+
+STREAMED = 255
+"""Characters of a text that FindItem gives; Exchange cuts them at 512 bytes."""
+KEYED = frozenset({"EmailAddresses", "PhoneNumbers", "ImAddresses", "PhysicalAddresses", "InternetMessageHeaders"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,21 @@ class Shape:
     mime: bool = False
     body_type: str = "Best"
     max_body: int = 0
+    find: bool = False
+    """Written by FindItem, which gives no bodies, no recipients and at most 512 bytes of a text."""
 
     @property
     def id_only(self) -> bool:
         """Tell whether nothing but the id is wanted."""
         return self.base == "IdOnly" and not (self.names or self.indexed or self.extended or self.mime)
+
+
+@lru_cache(maxsize=512)
+def for_find(shape: Shape) -> Shape:
+    """Give the shape that FindItem makes of one: what only GetItem loads is left out."""
+    if shape.id_only:
+        return shape
+    return replace(shape, names=shape.names - fields.NOT_IN_FINDS, mime=False, find=True)
 
 
 @lru_cache(maxsize=4096)
@@ -45,6 +60,8 @@ def wanted(shape: Shape, element: str) -> tuple[str, ...]:
     order = fields.order_of(element)
     if shape.base == "AllProperties":
         names |= set(order) - fields.NOT_IN_ALL
+    if shape.find:
+        names -= fields.NOT_IN_FINDS
     return tuple(name for name in order if name in names and name not in {"ItemId", "FolderId"})
 
 
@@ -73,19 +90,16 @@ def item_property(item: Item, name: str, shape: Shape) -> str:
     special = computed.BY_SHAPE.get(name)
     if special is not None:
         return special(item, shape)
+    if name in KEYED and name not in shape.names and shape.base != "AllProperties":
+        return computed.only_indexed(item, name, shape)
     fragment = item.fragments.get(name)
     if fragment is None:
-        maker = computed.ITEM.get(name)
-        value = item.properties.get(name)
-        if value is None and maker is not None:
-            value = maker(item)
-        fragment = item.fragments[name] = values.element(name, value)
-    if name in fields_indexed and (name not in shape.names and shape.base != "AllProperties"):
-        return computed.only_indexed(item, name, shape)
+        fragment = item.fragments[name] = values.element(name, computed.item_value(item, name))
+    if shape.find and len(fragment) > STREAMED:
+        value = computed.item_value(item, name)
+        if isinstance(value, str):
+            return values.element(name, value[:STREAMED])
     return fragment
-
-
-fields_indexed = frozenset({"EmailAddresses", "PhoneNumbers", "ImAddresses", "PhysicalAddresses", "InternetMessageHeaders"})
 
 
 def folder_xml(folder: Folder, shape: Shape) -> str:
@@ -94,12 +108,9 @@ def folder_xml(folder: Folder, shape: Shape) -> str:
     parts = [f'<t:{element}><t:FolderId Id="{folder.id}" ChangeKey="{folder.change_key}"/>']
     for name in wanted(shape, element):
         if name == "ExtendedProperty":
-            parts.append(computed.folder_extended(folder, shape))
-            continue
-        value: Any = folder.properties.get(name)
-        maker = computed.FOLDER.get(name)
-        if value is None and maker is not None:
-            value = maker(folder)
-        parts.append(values.element(name, value))
+            held = ((extended, computed.folder_value(folder, extended)) for extended in shape.extended)
+            parts += [extended.xml(value) for extended, value in held if value is not None]
+        else:
+            parts.append(values.element(name, computed.folder_value(folder, name)))
     parts.append(f"</t:{element}>")
     return "".join(parts)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_exchange.demo import ids
+from tap_exchange.demo.recurrence import at
+from tap_exchange.demo.series import Occurrence, occurrence_id, original_start
 from tap_exchange.demo.soap import Call, ServiceError, T
 
 if TYPE_CHECKING:
@@ -88,8 +90,8 @@ def distinguished_folder(call: Call, element: etree._Element) -> Folder:
     return folder
 
 
-def item_of(call: Call, text: str) -> tuple[Item, ids.ParsedId]:
-    """Find the item of an id; for an occurrence, the series' master with the occurrence in the parsed id."""
+def item_of(call: Call, text: str) -> Item:
+    """Find the item, or the occurrence of a series, of an id."""
     parsed = parse(text)
     if parsed.kind not in {ids.Kind.ITEM, ids.Kind.OCCURRENCE}:
         raise ServiceError("ErrorInvalidIdMalformed")
@@ -98,4 +100,34 @@ def item_of(call: Call, text: str) -> tuple[Item, ids.ParsedId]:
     item = folder.item(parsed.item) if folder is not None else None
     if item is None:
         raise ServiceError("ErrorItemNotFound")
-    return item, parsed
+    return item if parsed.kind is ids.Kind.ITEM else _occurrence(item, parsed)
+
+
+def _occurrence(master: Item, parsed: ids.ParsedId) -> Occurrence:
+    original = original_start(parsed.minutes)
+    slot = None if master.series is None else master.series.find(original)
+    if slot is None or master.series is None:
+        raise ServiceError("ErrorItemNotFound")
+    if original in master.series.deleted:
+        raise ServiceError("ErrorCalendarOccurrenceIsDeletedFromRecurrence")
+    return Occurrence(master, slot)
+
+
+def item_by(call: Call, element: etree._Element) -> Item:
+    """Find the item of a t:ItemId, t:OccurrenceItemId or t:RecurringMasterItemId."""
+    if element.tag == f"{T}OccurrenceItemId":
+        master = item_of(call, element.get("RecurringMasterId", ""))
+        if master.series is None:
+            raise ServiceError("ErrorCalendarCannotUseIdForRecurringMasterId")
+        index = int(element.get("InstanceIndex", "0"))
+        for number, day in enumerate(master.series.recurrence.dates(), 1):
+            if number == index:
+                original = master.series.zone.to_utc(at(day, master.series.start))
+                return item_of(call, occurrence_id(master, original))
+        raise ServiceError("ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange")
+    if element.tag == f"{T}RecurringMasterItemId":
+        found = item_of(call, element.get("OccurrenceId", ""))
+        if not isinstance(found, Occurrence):
+            raise ServiceError("ErrorCalendarCannotUseIdForOccurrenceId")
+        return found.master
+    return item_of(call, element.get("Id", ""))

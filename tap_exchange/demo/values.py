@@ -7,7 +7,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -91,6 +91,14 @@ class Attendee:
         return text
 
 
+@runtime_checkable
+class WritesItself(Protocol):
+    """A value that knows its XML: an attendee, a recurrence."""
+
+    def xml(self) -> str:
+        """Write the inside of the element."""
+
+
 # The element that holds one entry of a list, by the list's element.
 ENTRY = {
     **dict.fromkeys(("RequiredAttendees", "OptionalAttendees", "Resources"), "Attendee"),
@@ -144,7 +152,7 @@ def element(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a property
         inside = escape(value.content)
     elif isinstance(value, Address):
         inside = f"<t:Mailbox>{value.xml()}</t:Mailbox>"
-    elif isinstance(value, Attendee):
+    elif isinstance(value, WritesItself):
         inside = value.xml()
     elif isinstance(value, (list, tuple)):
         inside = entries(name, value)

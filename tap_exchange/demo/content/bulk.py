@@ -41,6 +41,10 @@ class NumberedRecipe:
             result["IsRead"] = self.is_read(number)
         return result
 
+    def value(self, folder: Folder, number: int, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
+        """Give one property of the item."""
+        return self.properties(folder, number).get(name)
+
 
 @cache
 def recipe_for(seed: int, element: str) -> NumberedRecipe:

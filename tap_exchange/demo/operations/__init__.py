@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_exchange.demo.operations import folders, items, names, sync, timezones
+from tap_exchange.demo.operations import attachments, find, folders, items, names, sync, timezones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 OPERATIONS: dict[str, Callable[[Call], str]] = {
     "ConvertId": names.convert_id,
+    "FindFolder": find.find_folder,
+    "FindItem": find.find_item,
+    "GetAttachment": attachments.get_attachment,
     "GetFolder": folders.get_folder,
     "GetItem": items.get_item,
     "GetServerTimeZones": timezones.get_server_time_zones,

@@ -29,9 +29,8 @@ def get_item(call: Call) -> str:
 
 
 def _item(call: Call, element: etree._Element, shape: Shape) -> str:
-    text = element.get("Id", "")
-    call.server.faults.item_id(call, text)
-    item, _ = targets.item_of(call, text)
+    call.server.faults.item_id(call, element.get("Id", ""))
+    item = targets.item_by(call, element)
     call.server.faults.item(call, item, shape)
     for name, elements in fields.NOT_VALID_FOR.items():
         if item.element in elements and name in shape.names:

@@ -1,0 +1,92 @@
+"""Response codes at each level: one item's, one folder's, one mailbox's, a whole request's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tap_exchange.demo.faultplan import Answer, Fault
+from tap_exchange.demo.faults.requests import On
+from tap_exchange.demo.soap import SOAP, ServiceError, SoapFault
+from tap_exchange.demo.values import escape
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.item import Item
+    from tap_exchange.demo.mailbox import Mailbox
+    from tap_exchange.demo.rendering import Shape
+    from tap_exchange.demo.soap import Call
+
+
+@dataclass(eq=False)
+class ItemFails(Fault):
+    """These items answer with a code in their own response message; the rest of the request is well.
+
+    With `asking`, only while one of these properties (FieldURIs) is asked for. With `until_changed`, only
+    as long as nobody changes the item.
+    """
+
+    code: str
+    items: Iterable[Item]
+    asking: str | Collection[str] = ()
+    on: On = field(default_factory=On)
+    until_changed: bool = False
+
+    def __post_init__(self) -> None:
+        """Note the items as they are."""
+        self._keys = {item.id: item.change_key for item in self.items}
+        self._asking = {self.asking} if isinstance(self.asking, str) else set(self.asking)
+
+    @property
+    def struck(self) -> int:
+        """Tell how often an item failed."""
+        return self.on.struck
+
+    def item(self, call: Call, item: Item, shape: Shape) -> None:  # noqa: ARG002 - the place's
+        """Fail the item."""
+        key = self._keys.get(item.id)
+        if key is None or (self.until_changed and item.change_key != key):
+            return
+        if self._asking and self._asking.isdisjoint(call.record.properties):
+            return
+        if self.on.strikes(call.record):
+            raise ServiceError(self.code)
+
+
+@dataclass(eq=False)
+class FolderFails(Fault):
+    """A folder answers with a code wherever it is opened by its id; `folder` None is every folder.
+
+    `On("SyncFolderItems")` leaves GetFolder alone; `state=True` makes a folder that fails with its
+    sync state and succeeds without one, `page_over=1` one that gives its changes only one by one.
+    """
+
+    code: str
+    folder: Folder | None = None
+    on: On = field(default_factory=On)
+
+    @property
+    def struck(self) -> int:
+        """Tell how often the folder failed."""
+        return self.on.struck
+
+    def folder_opened(self, call: Call, folder: Folder) -> None:
+        """Fail the folder."""
+        if (self.folder is None or folder is self.folder) and self.on.strikes(call.record):
+            raise ServiceError(self.code)
+
+
+@dataclass(eq=False)
+class MailboxFails(Fault):
+    """Everything in a mailbox answers with a code."""
+
+    code: str
+    mailbox: Mailbox
+    on: On = field(default_factory=On)
+
+    @property
+    def struck(self) -> int:
+        """Tell how often the mailbox failed."""
+        return self.on.struck
