@@ -16,7 +16,7 @@ MELTANO := .venv-meltano/.installed
 PLUGINS := .meltano/.installed
 
 # One lock file pins every environment, those that Meltano makes too.
-export UV_CONSTRAINT := $(CURDIR)/$(PINS)
+export UV_CONSTRAINT := $(PINS)
 export UV_COMPILE_BYTECODE := 1
 export UV_PYTHON_DOWNLOADS := never
 # Trust what this machine trusts (company proxies sign for PyPI), where it says what that is.

@@ -22,9 +22,11 @@ def uv(*command: str | Path) -> None:
     program = ROOT / ".uv/bin/uv"
     found = str(program) if program.exists() else shutil.which("uv")
     assert found, "run `make test`: it brings uv"
-    pins = {"UV_CONSTRAINT": str(PINS)} if PINS.exists() else {}
+    pins = {"UV_CONSTRAINT": ".uv/pins.txt"} if PINS.exists() else {}
     env = {**os.environ, **pins, "UV_COMPILE_BYTECODE": "0"}
-    done = subprocess.run([found, *command], env=env, capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(
+        [found, *command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=170, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
