@@ -17,6 +17,7 @@ from tap_exchange.demo.operations import OPERATIONS
 from tap_exchange.demo.requestlog import Request, RequestLog, describe
 from tap_exchange.demo.soap import Call, M, ServerVersion, SoapFault, T
 from tap_exchange.demo.syncstate import StateCodec
+from tap_exchange.demo.tokens import TOKEN_PATH, Tokens
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -47,6 +48,7 @@ class Endpoint:
         self.faults = Plan()
         self.states = StateCodec()
         self.finder = Finder()
+        self.tokens = Tokens(exchange)
         self.version = ServerVersion()
         self.hierarchy_page = LAST_PAGE
         """Folders per answer of SyncFolderHierarchy; Exchange sends all at once."""
@@ -75,6 +77,10 @@ class Endpoint:
         raw = await request.read()
         record.bytes_in = len(raw)
         record.headers = {name: value for name, value in request.headers.items() if name.lower() != "authorization"}
+        if request.path == TOKEN_PATH:
+            self.log.named(record, "Token")
+            status, said = self.tokens.issue(raw)
+            return Answer(status, said, {"Content-Type": "application/json"})
         if request.path.lower() != PATH.lower():
             return Answer(404)
         operation = OPERATION.search(raw)
@@ -94,6 +100,8 @@ class Endpoint:
 
     def _sign_in(self, request: web.BaseRequest) -> Account | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self.tokens.account(token)
         if scheme.lower() != "basic":
             return None
         try:

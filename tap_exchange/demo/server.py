@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from tap_exchange.demo.endpoint import PATH, Endpoint
+from tap_exchange.demo.tokens import TOKEN_PATH
 from tap_exchange.demo.validation import Validator
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.exchange import Exchange
     from tap_exchange.demo.faultplan import Plan
     from tap_exchange.demo.requestlog import Request
+    from tap_exchange.demo.tokens import Tokens
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -46,6 +48,16 @@ class Server:
         """Give the EWS URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}{PATH}"
+
+    @property
+    def token_url(self) -> str:
+        """Give the URL of the token endpoint, for OAuth with the client credentials of an account."""
+        return self.url.removesuffix(PATH) + TOKEN_PATH
+
+    @property
+    def tokens(self) -> Tokens:
+        """Give the tokens issued."""
+        return self.endpoint.tokens
 
     @property
     def requests(self) -> list[Request]:

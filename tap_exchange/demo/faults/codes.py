@@ -57,14 +57,14 @@ class ItemFails(Fault):
 
 @dataclass(eq=False)
 class FolderFails(Fault):
-    """A folder answers with a code wherever it is opened by its id; `folder` None is every folder.
+    """A folder answers with a code wherever it is asked for; `which` None is every folder.
 
-    `On("SyncFolderItems")` leaves GetFolder alone; `state=True` makes a folder that fails with its
-    sync state and succeeds without one, `page_over=1` one that gives its changes only one by one.
+    `On("SyncFolderItems")` leaves GetFolder alone; with `state=True` the folder fails with its sync state
+    and succeeds without one, with `page_over=1` it gives its changes only one by one.
     """
 
     code: str
-    folder: Folder | None = None
+    which: Folder | None = None
     on: On = field(default_factory=On)
 
     @property
@@ -72,21 +72,82 @@ class FolderFails(Fault):
         """Tell how often the folder failed."""
         return self.on.struck
 
-    def folder_opened(self, call: Call, folder: Folder) -> None:
+    def folder(self, call: Call, folder: Folder) -> None:
         """Fail the folder."""
-        if (self.folder is None or folder is self.folder) and self.on.strikes(call.record):
+        if (self.which is None or folder is self.which) and self.on.strikes(call.record):
             raise ServiceError(self.code)
 
 
 @dataclass(eq=False)
 class MailboxFails(Fault):
-    """Everything in a mailbox answers with a code."""
+    """Whatever is opened in a mailbox answers with a code."""
 
     code: str
-    mailbox: Mailbox
+    which: Mailbox
     on: On = field(default_factory=On)
 
     @property
     def struck(self) -> int:
         """Tell how often the mailbox failed."""
         return self.on.struck
+
+    def mailbox(self, call: Call, mailbox: Mailbox | None) -> None:
+        """Fail the mailbox."""
+        if mailbox is self.which and self.on.strikes(call.record):
+            raise ServiceError(self.code)
+
+
+@dataclass(eq=False)
+class RequestFails(Fault):
+    """A whole request is answered with a SOAP fault, its work undone.
+
+    `values` go into its MessageXml. `bare` leaves out the detail, so that the code stands in `faultcode`
+    alone, as some servers send it, with HTTP 200 even.
+    """
+
+    code: str
+    on: On = field(default_factory=On)
+    status: int = 500
+    text: str | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    bare: bool = False
+
+    @property
+    def struck(self) -> int:
+        """Tell how many requests failed."""
+        return self.on.struck
+
+    def before(self, call: Call) -> Answer | None:
+        """Fail the request."""
+        if not self.on.strikes(call.record):
+            return None
+        if self.bare:
+            return Answer(self.status, _bare(self.code, self.text or "The request failed.").encode())
+        raise SoapFault(self.code, self.text, status=self.status, values=self.values)
+
+
+@dataclass(eq=False)
+class Speaks(Fault):
+    """The server, or one mailbox's, knows only these versions of RequestServerVersion."""
+
+    versions: Collection[str]
+    code: str = "ErrorInvalidServerVersion"
+    on: On = field(default_factory=On)
+
+    @property
+    def struck(self) -> int:
+        """Tell how many requests were refused."""
+        return self.on.struck
+
+    def before(self, call: Call) -> Answer | None:
+        """Refuse other versions."""
+        if call.version not in self.versions and self.on.strikes(call.record):
+            raise SoapFault(self.code)
+        return None
+
+
+def _bare(code: str, text: str) -> str:
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}"><s:Body><s:Fault>'
+        f"<faultcode>{code}</faultcode><faultstring>{escape(text)}</faultstring></s:Fault></s:Body></s:Envelope>"
+    )
