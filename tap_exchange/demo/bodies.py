@@ -5,8 +5,8 @@ from __future__ import annotations
 import html
 import re
 from base64 import b64encode
-from email.policy import SMTP
 from email.message import EmailMessage
+from email.policy import SMTP
 from typing import Any
 
 from tap_exchange.demo import values

@@ -42,6 +42,21 @@ class Cursor:
         return Cursor(self.given.copy(), self.seen.copy(), self.read_seen.copy())
 
 
+@dataclass(slots=True)
+class _Page:
+    """The changes of one answer, at most `limit`."""
+
+    limit: int
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        return len(self.changes) >= self.limit
+
+    def take(self, kind: str, number: int) -> None:
+        self.changes.append(Change(kind, number))
+
+
 def net_changes(
     contents: Contents, cursor: Cursor, limit: int, top: int, ignore: Collection[int] = ()
 ) -> tuple[list[Change], bool]:
@@ -50,66 +65,81 @@ def net_changes(
     `top` is the newest change number of the store. Changes of items come first, newest first, then
     deletions, then read flags. Ignored items are passed over as if they did not exist.
     """
-    changes: list[Change] = []
-    given, seen, read_seen = cursor.given, cursor.seen, cursor.read_seen
-    for low, high in list(seen.gaps(1, top + 1)):
-        upper = high
+    page = _Page(limit)
+    last = (
+        _changed(contents, cursor, page, top, ignore)
+        and _deleted(contents.live, cursor.given, page, ignore)
+        and _read(contents, cursor, page, top, ignore)
+    )
+    return page.changes, last
+
+
+def _changed(contents: Contents, cursor: Cursor, page: _Page, top: int, ignore: Collection[int]) -> bool:
+    """Take created and updated items; tell whether there are no more."""
+    for low, high in list(cursor.seen.gaps(1, top + 1)):
+        reached = high
         for change, number in contents.changed(low, high):
             if number in ignore:
                 continue
-            if len(changes) == limit:
-                seen.add(upper, high)
-                return changes, False
-            changes.append(Change(UPDATE if number in given else CREATE, number))
-            given.add(number)
+            if page.full:
+                cursor.seen.add(reached, high)
+                return False
+            page.take(UPDATE if number in cursor.given else CREATE, number)
+            cursor.given.add(number)
             item = contents.owned(number)
             if item is not None and item.read_change:
-                read_seen.add(item.read_change)
-            upper = change
-        seen.add(low, high)
-    for low, high in list(given.minus(contents.live)):
+                cursor.read_seen.add(item.read_change)  # the item carries its flag
+            reached = change
+        cursor.seen.add(low, high)
+    return True
+
+
+def _deleted(live: RangeSet, given: RangeSet, page: _Page, ignore: Collection[int]) -> bool:
+    """Take what was given and is no longer there; tell whether there is no more."""
+    for low, high in list(given.minus(live)):
         for number in range(high - 1, low - 1, -1):
             if number in ignore:
                 continue
-            if len(changes) == limit:
-                return changes, False
-            changes.append(Change(DELETE, number))
+            if page.full:
+                return False
+            page.take(DELETE, number)
             given.remove(number)
-    for low, high in list(read_seen.gaps(1, top + 1)):
-        upper = high
+    return True
+
+
+def _read(contents: Contents, cursor: Cursor, page: _Page, top: int, ignore: Collection[int]) -> bool:
+    """Take items of which only the read flag changed; tell whether there are no more."""
+    for low, high in list(cursor.read_seen.gaps(1, top + 1)):
+        reached = high
         for change, number in contents.changed_read(low, high):
-            if number in ignore or number not in given:
+            if number in ignore or number not in cursor.given:
                 continue
-            if len(changes) == limit:
-                read_seen.add(upper, high)
-                return changes, False
-            changes.append(Change(READ_FLAG, number))
-            upper = change
-        read_seen.add(low, high)
-    return changes, True
+            if page.full:
+                cursor.read_seen.add(reached, high)
+                return False
+            page.take(READ_FLAG, number)
+            reached = change
+        cursor.read_seen.add(low, high)
+    return True
 
 
 def net_folder_changes(root: Folder, cursor: Cursor, limit: int) -> tuple[list[Change], bool]:
     """Give the changes of the folders below a root, parents before their children; the cursor is moved."""
-    changes: list[Change] = []
-    store = root.store
+    page = _Page(limit)
     below = list(root.subtree())
     for folder in below:
-        if folder.change in cursor.seen and folder.number in cursor.given:
+        known = folder.number in cursor.given
+        if known and folder.change in cursor.seen:
             continue
-        if len(changes) == limit:
-            return changes, False
-        changes.append(Change(UPDATE if folder.number in cursor.given else CREATE, folder.number))
+        if page.full:
+            return page.changes, False
+        page.take(UPDATE if known else CREATE, folder.number)
         cursor.given.add(folder.number)
         cursor.seen.add(folder.change)
     there = RangeSet()
     for number in sorted(folder.number for folder in below):
         there.add(number)
-    for low, high in list(cursor.given.minus(there)):
-        for number in range(high - 1, low - 1, -1):
-            if len(changes) == limit:
-                return changes, False
-            changes.append(Change(DELETE, number))
-            cursor.given.remove(number)
-    cursor.seen.add(1, store.change + 1)
-    return changes, True
+    last = _deleted(there, cursor.given, page, ())
+    if last:
+        cursor.seen.add(1, root.store.change + 1)
+    return page.changes, last

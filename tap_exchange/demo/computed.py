@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from tap_exchange.demo import bodies, ids, series, values
 from tap_exchange.demo.attachments import attachments_xml
@@ -27,6 +26,7 @@ ITEM_RIGHTS = Raw(
 )
 REPLIES = Raw("<t:ReplyToItem/><t:ReplyAllToItem/><t:ForwardItem/>")
 PREVIEW_LENGTH = 255
+URL_SAFE = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
 
 PR_SEARCH_KEY = 0x300B
 PR_LOCAL_COMMIT_TIME_MAX = 0x670A
@@ -59,7 +59,7 @@ def _conversation(item: Item) -> Raw | None:
 
 
 def _query(item: Item) -> str:
-    return f"https://mail.example/owa/?ItemID={quote(item.id, safe='')}&exvsurl=1&viewmodel=ReadMessageItem"
+    return f"https://mail.example/owa/?ItemID={item.id.translate(URL_SAFE)}&exvsurl=1&viewmodel=ReadMessageItem"
 
 
 def _instance_key(item: Item) -> bytes:

@@ -63,15 +63,22 @@ class Contents:
         item = self._handles.get(number)
         if item is None:
             block = self.block_of(number)
-            item = Item(
-                self.folder, number, block.element, block.change_of(number), block=block, associated=False
-            )
+            item = Item(self.folder, number, block.element, block.change_of(number), block=block, associated=False)
             self._handles[number] = item
         return item
 
     def owned(self, number: int) -> Item | None:
         """Find an item that is held as such, none that is still part of a block."""
         return self._owned.get(number)
+
+    def born(self, number: int) -> tuple[str, int] | None:
+        """Give element and change number of an item still part of a block, without making the item."""
+        if number in self._owned:
+            return None
+        for block in self._blocks:
+            if block.first <= number < block.first + block.count:
+                return block.element, block.change_of(number)
+        return None
 
     def block_of(self, number: int) -> Block:
         """Find the block a live number was filled with."""

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_REQUEST = 400 * 1024
 WORTH_COMPRESSING = 1024
 PATH = "/EWS/Exchange.asmx"
 OPERATION = re.compile(rb"Body[^>]*>\s*<(?:\w+:)?(\w+)")
@@ -112,8 +111,6 @@ class Endpoint:
 
     def _work(self, raw: bytes, account: Account, record: Request) -> Answer:
         try:
-            if len(raw) > MAX_REQUEST:
-                raise SoapFault("ErrorRequestStreamTooBig")
             header, body = soap.parse_envelope(raw)
             call = Call(self.exchange, body.tag.removeprefix(M), body, account, self, record)
             describe(record, body)

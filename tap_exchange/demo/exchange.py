@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+DEMO_PASSWORD = "secret"  # noqa: S105 - of a demo that listens on loopback only
+
+
 class Account:
     """Somebody who may sign in."""
 
@@ -53,7 +56,7 @@ class Exchange:
         return self.clock().replace(microsecond=0)
 
     def add_mailbox(
-        self, address: str, password: str = "secret", name: str | None = None, *, archive: bool = False
+        self, address: str, password: str = DEMO_PASSWORD, name: str | None = None, *, archive: bool = False
     ) -> Mailbox:
         """Create a mailbox with Exchange's default folders; its address is also the user name."""
         with self.lock:

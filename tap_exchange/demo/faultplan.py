@@ -80,11 +80,11 @@ class Fault:
     def attachment(self, call: Call, item: Item, attachment: Attachment) -> None:
         """Step in before an attachment is written."""
 
-    def body(self, call: Call, body: str) -> str:
+    def body(self, call: Call, body: str) -> str:  # noqa: ARG002 - for those who override it
         """Change the inside of the SOAP body, the work being done."""
         return body
 
-    def after(self, call: Call, answer: Answer) -> Answer:
+    def after(self, call: Call, answer: Answer) -> Answer:  # noqa: ARG002 - for those who override it
         """Change what is sent, the work being done."""
         return answer
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.item import Item
+    from tap_exchange.demo.rendering import Shape
 
 
 class Recipe(Protocol):
@@ -17,6 +19,9 @@ class Recipe(Protocol):
 
     def value(self, folder: Folder, number: int, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
         """Give one property."""
+
+    def render(self, item: Item, shape: Shape) -> str:
+        """Write an item that is still as it was born."""
 
     def is_read(self, number: int) -> bool:
         """Tell whether the item is born read."""

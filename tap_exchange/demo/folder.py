@@ -6,6 +6,7 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.demo import appointments
+from tap_exchange.demo.content.bulk import Bulk
 from tap_exchange.demo.contents import Contents
 from tap_exchange.demo.extended import SEARCH_KEY, Extended
 from tap_exchange.demo.filling import Block
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tap_exchange.demo.attachments import Attachment
-    from tap_exchange.demo.filling import Recipe
     from tap_exchange.demo.store import Store
     from tap_exchange.demo.zones import Zone
 
@@ -48,10 +48,10 @@ class Folder:
         self.number = number
         self.name = name
         self.parent = parent
-        self.element = element
+        self.element: str = element
         self.folder_class = folder_class
         self.distinguished_name = distinguished_name
-        self.id = store.ids.folder(number)
+        self.id: str = store.ids.folder(number)
         self.item_prefix = store.ids.item_prefix(number)
         self.children: list[Folder] = []
         self.contents = Contents(self)
@@ -59,7 +59,7 @@ class Folder:
         self.next_item = 1
         self.change = 0
         self.committed: datetime | None = None
-        self.deleted_count = 0
+        self.deleted_count: int = 0
         self.gone = False
         self.properties: dict[str, Any] = {}
         self.fragments: dict[str, str] = {}
@@ -143,16 +143,20 @@ class Folder:
             self.store.notify("created", self, item)
         return item
 
-    def fill(self, count: int, element: str = "Message", *, recipe: Recipe | None = None) -> Folder:
-        """Add many generated items that cost no memory until one of them is edited."""
+    def fill(self, count: int, element: str = "Message", **options: int) -> Folder:
+        """Add many generated items that cost no memory until one of them is edited.
+
+        Args:
+            count: how many.
+            element: their class.
+            options: fields of `content.bulk.Bulk`: body_bytes, recipients, headers, big_every, big_bytes.
+        """
         with self.store.lock:
             self._check()
             if count > 0:
-                block = Block(
-                    self.next_item, count, self.store.next_change(count), element, recipe or self.store.recipe(element)
-                )
+                recipe = self.store.recipe(Bulk(element, **options))
+                self.contents.fill(Block(self.next_item, count, self.store.next_change(count), element, recipe))
                 self.next_item += count
-                self.contents.fill(block)
                 self.store.notify("filled", self, None)
         return self
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.attachments import Attachment
     from tap_exchange.demo.contents import Contents
     from tap_exchange.demo.extended import Extended
-    from tap_exchange.demo.filling import Block
+    from tap_exchange.demo.filling import Block, Recipe
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.series import Series
 
@@ -72,6 +72,17 @@ class Item:
             assert self._block is not None  # noqa: S101 - an item without properties comes from a block
             self._properties = self._block.recipe.properties(self.folder, self.number)
         return self._properties
+
+    @property
+    def newborn(self) -> Recipe | None:
+        """Give the recipe of an item still as its block made it, else None."""
+        return self._block.recipe if self._properties is None and self._block is not None else None
+
+    def forget_properties(self) -> None:
+        """Let go of what was made for reading an item that nobody edited."""
+        if self._block is not None and self.contents.owned(self.number) is None:
+            self._properties = None
+            self.fragments.clear()
 
     def value(self, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
         """Give one stored property; cheaper than all of them for an item still in its block."""

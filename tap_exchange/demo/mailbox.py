@@ -58,10 +58,11 @@ class Mailbox:
     ) -> Folder:
         """Create a folder by its path below the visible root, or below the distinguished folder `root`."""
         parent_path, _, name = path.rpartition("/")
-        if element is None:
-            element = next((kind for prefix, kind in CLASS_ELEMENTS if (folder_class or "").startswith(prefix)), "Folder")
+        kinds = (kind for prefix, kind in CLASS_ELEMENTS if (folder_class or "").startswith(prefix))
+        element = element or next(kinds, "Folder")
         with self.exchange.lock:
             parent = self.folder(root) if root else self.store.visible_root
             for part in filter(None, parent_path.split("/")):
-                parent = next((c for c in parent.children if c.name == part), None) or parent.store.new_folder(part, parent)
+                there = next((child for child in parent.children if child.name == part), None)
+                parent = there or parent.store.new_folder(part, parent)
             return parent.store.new_folder(name, parent, element=element, folder_class=folder_class)

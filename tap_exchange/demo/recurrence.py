@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import count, islice, takewhile
 from typing import TYPE_CHECKING
 
+from tap_exchange.demo.values import WritesItself
 from tap_exchange.demo.zones import DAYS, weekday_of_month
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ LAST_YEAR = 4500
 
 
 @dataclass(frozen=True, slots=True)
-class Recurrence:
+class Recurrence(WritesItself):
     """A pattern and its range.
 
     `kind` is Daily, Weekly, AbsoluteMonthly, RelativeMonthly, AbsoluteYearly or RelativeYearly, or for tasks

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tap_exchange.demo import computed, fields, values
+from tap_exchange.demo import computed, fields, ids, values
+from tap_exchange.demo.item import MESSAGE_TYPE_BYTE, TYPE_BYTES
 
 if TYPE_CHECKING:
     from tap_exchange.demo.extended import Extended
@@ -70,10 +71,20 @@ def item_id(item: Item) -> str:
     return f'<t:ItemId Id="{item.id}" ChangeKey="{item.change_key}"/>'
 
 
+def identity(folder: Folder, number: int, element: str, change: int) -> str:
+    """Write the element of a bulk item with its id alone."""
+    change_key = folder.store.ids.change_key(TYPE_BYTES.get(element, MESSAGE_TYPE_BYTE), change)
+    text = folder.item_prefix + ids.item_suffix(number)
+    return f'<t:{element}><t:ItemId Id="{text}" ChangeKey="{change_key}"/></t:{element}>'
+
+
 def item_xml(item: Item, shape: Shape) -> str:
     """Write an item as its element."""
     if shape.id_only:
         return f"<t:{item.element}>{item_id(item)}</t:{item.element}>"
+    recipe = item.newborn
+    if recipe is not None:
+        return recipe.render(item, shape)
     parts = [f"<t:{item.element}>"]
     names = wanted(shape, item.element)
     if names and names[0] == "MimeContent":

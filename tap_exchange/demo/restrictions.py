@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     Test = Callable[[Any], bool]
 
 PATHS = frozenset({f"{T}FieldURI", f"{T}IndexedFieldURI", f"{T}ExtendedFieldURI"})
-NOT_FOR_QUERIES = frozenset({"item:MimeContent", "item:UniqueBody", "item:NormalizedBody", "item:EntityExtractionResult"})
+NOT_FOR_QUERIES = frozenset(
+    {"item:MimeContent", "item:UniqueBody", "item:NormalizedBody", "item:EntityExtractionResult"}
+)
 
 
 class Compiler:
@@ -29,7 +31,7 @@ class Compiler:
         """Take the function that reads properties."""
         self._look_up = look_up
 
-    def test(self, element: etree._Element) -> Test:
+    def test(self, element: etree._Element) -> Test:  # noqa: PLR0911 - one return per operator
         """Compile a search expression."""
         name = element.tag.removeprefix(T)
         if name in {"And", "Or"}:
@@ -76,7 +78,7 @@ class Compiler:
         keys = [] if order is None else list(order)
         for key in reversed(keys):
             get = self.getter(key[0])
-            things.sort(key=lambda thing: sort_key(get(thing)), reverse=key.get("Order") == "Descending")  # noqa: B023
+            things.sort(key=lambda thing: sort_key(get(thing)), reverse=key.get("Order") == "Descending")
         return things
 
 
@@ -91,7 +93,7 @@ def sort_key(value: Any) -> tuple[int, Any]:  # noqa: ANN401 - whatever a proper
     return (3, value)
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - whatever a property holds
+def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever a property holds
     """Reduce a value to something comparable: times to UTC numbers, people to their names."""
     if isinstance(value, bool):
         return int(value)

@@ -25,7 +25,6 @@ OF_THE_MASTER = (
 class Slot(NamedTuple):
     """One occurrence: when the pattern has it, when it takes place, what was changed about it (None: nothing)."""
 
-    index: int
     original: datetime
     start: datetime
     end: datetime
@@ -45,16 +44,16 @@ class Series:
 
     def slots(self) -> Iterator[Slot]:
         """Give all occurrences that are not deleted, in the pattern's order; this may never end."""
-        for index, day in enumerate(self.recurrence.dates(), 1):
+        for day in self.recurrence.dates():
             original = self.zone.to_utc(at(day, self.start))
             if original not in self.deleted:
-                yield self._slot(index, original)
+                yield self._slot(original)
 
-    def _slot(self, index: int, original: datetime) -> Slot:
+    def _slot(self, original: datetime) -> Slot:
         changed = self.changed.get(original)
         start = (changed or {}).get("Start", original)
         end = (changed or {}).get("End", start + self.duration)
-        return Slot(index, original, start, end, changed)
+        return Slot(original, start, end, changed)
 
     def between(self, low: datetime, high: datetime) -> list[Slot]:
         """Give the occurrences that overlap a window, moved ones where they were moved to."""
@@ -69,10 +68,10 @@ class Series:
 
     def find(self, original: datetime) -> Slot | None:
         """Find the occurrence of an original start, deleted or not; None when the pattern has none there."""
-        for index, day in enumerate(self.recurrence.dates(), 1):
+        for day in self.recurrence.dates():
             here = self.zone.to_utc(at(day, self.start))
             if here == original:
-                return self._slot(index, original)
+                return self._slot(original)
             if here > original:
                 break
         return None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-
 from lxml import etree
 
 from tap_exchange.demo import fields
 from tap_exchange.demo.extended import Extended
 from tap_exchange.demo.rendering import Shape
 from tap_exchange.demo.soap import T
-
 
 _INDEXED = {
     "item:InternetMessageHeader": "InternetMessageHeaders",
@@ -76,6 +74,3 @@ def _read(element: etree._Element) -> Shape:
         body_type=element.findtext(f"{T}BodyType", "Best"),
         max_body=int(element.findtext(f"{T}MaximumBodySize", "0")),
     )
-
-
-

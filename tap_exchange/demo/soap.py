@@ -11,6 +11,8 @@ from tap_exchange.demo import values
 from tap_exchange.demo.codes import TEXTS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from tap_exchange.demo.endpoint import Endpoint
     from tap_exchange.demo.exchange import Account, Exchange
     from tap_exchange.demo.mailbox import Mailbox
@@ -22,12 +24,13 @@ MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 ERRORS = "http://schemas.microsoft.com/exchange/services/2006/errors"
 S, T, M = f"{{{SOAP}}}", f"{{{TYPES}}}", f"{{{MESSAGES}}}"
 
+MAX_REQUEST = 400 * 1024
 PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True, huge_tree=True)
 
 VERSIONS = frozenset(
     """Exchange2007 Exchange2007_SP1 Exchange2009 Exchange2010 Exchange2010_SP1 Exchange2010_SP2 Exchange2012
     Exchange2013 Exchange2013_SP1 Exchange2015 Exchange2016 V2015_10_05 V2016_01_06 V2016_04_13 V2016_07_13 V2016_10_10
-    V2017_01_07 V2017_04_14 V2017_07_11""".split()
+    V2017_01_07 V2017_04_14 V2017_07_11""".split()  # noqa: SIM905 - names are easier to read as text
 )
 
 
@@ -76,8 +79,10 @@ def parse_envelope(raw: bytes) -> tuple[etree._Element | None, etree._Element]:
     """Take a request apart into its SOAP header, if any, and the element of its operation.
 
     Raises:
-        SoapFault: when it is not XML, or no SOAP envelope.
+        SoapFault: when it is too big, not XML, or no SOAP envelope.
     """
+    if len(raw) > MAX_REQUEST:
+        raise SoapFault("ErrorRequestStreamTooBig")
     try:
         root = etree.fromstring(raw, PARSER)
     except etree.XMLSyntaxError as error:
@@ -123,6 +128,20 @@ def response(operation: str, messages: str) -> str:
         f'<m:{operation}Response xmlns:m="{MESSAGES}" xmlns:t="{TYPES}"><m:ResponseMessages>{messages}'
         f"</m:ResponseMessages></m:{operation}Response>"
     )
+
+
+def messages(
+    operation: str, elements: Iterable[etree._Element], write: Callable[[etree._Element], str], otherwise: str = ""
+) -> str:
+    """Answer one response message per element of a request, in their order; `otherwise` ends those that failed."""
+
+    def message(element: etree._Element) -> str:
+        try:
+            return success(operation, write(element))
+        except ServiceError as error:
+            return failure(operation, error, otherwise)
+
+    return response(operation, "".join([message(element) for element in elements]))
 
 
 def success(operation: str, inside: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_exchange.demo import ids
 from tap_exchange.demo.content import defaults
-from tap_exchange.demo.content.bulk import recipe_for
+from tap_exchange.demo.content.bulk import Bulk, recipe_for
 from tap_exchange.demo.folder import Folder
 from tap_exchange.demo.ranges import RangeSet
 from tap_exchange.demo.tree import TREES
@@ -45,7 +45,7 @@ class Store:
         for line in tree.lines:
             self.new_folder(
                 line.name,
-                self._by_distinguished.get(line.parent) if line.parent in self._by_distinguished else self._at(line.parent),
+                self._at(line.parent),
                 element=line.element,
                 folder_class=line.folder_class,
                 distinguished_name=line.distinguished_name,
@@ -167,9 +167,9 @@ class Store:
         """Give the properties that a new item has unless it brings its own."""
         return defaults.properties(folder, number, element, given)
 
-    def recipe(self, element: str) -> Recipe:
+    def recipe(self, bulk: Bulk) -> Recipe:
         """Give the recipe of bulk items."""
-        return recipe_for(self.exchange.seed, element)
+        return recipe_for(self.exchange.seed, bulk)
 
     def search_key(self, folder: Folder, number: int) -> bytes:
         """Give the PR_SEARCH_KEY of an item that was born in a folder."""

@@ -14,6 +14,8 @@ from tap_exchange.demo.ranges import RangeSet
 
 MAGIC = b"TXS1"
 CACHE_SIZE = 256
+LOW_BITS, MORE = 0x7F, 0x80
+"""The bits of a varint's byte: seven of the number, one that says more bytes follow."""
 
 
 class InvalidStateError(ValueError):
@@ -125,8 +127,8 @@ def _varints(numbers: list[int]) -> bytes:
     out = bytearray()
     for whole in numbers:
         number = whole
-        while number > 0x7F:
-            out.append(number & 0x7F | 0x80)
+        while number > LOW_BITS:
+            out.append(number & LOW_BITS | MORE)
             number >>= 7
         out.append(number)
     return bytes(out)
@@ -136,9 +138,9 @@ def _read_varints(raw: bytes) -> list[int]:
     numbers = []
     number = shift = 0
     for byte in raw:
-        number |= (byte & 0x7F) << shift
+        number |= (byte & LOW_BITS) << shift
         shift += 7
-        if byte < 0x80:
+        if byte < MORE:
             numbers.append(number)
             number = shift = 0
     return numbers

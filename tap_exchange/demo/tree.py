@@ -24,6 +24,9 @@ class Tree:
     lines: tuple[Line, ...]
 
 
+QUICK_CONTACTS, IM_CONTACTS = "{06967759-274D-40B2-A3EB-D7F9E73727D7}", "{A9E2BC46-B3A0-4243-B315-60D991004455}"
+BUDDIES = "IPF.Contact.PeopleCentricConversationBuddies"
+PEOPLE, CONTACTS = "IPF.Contact", "ContactsFolder"
 PRIMARY = Tree(
     "msgfolderroot",
     (
@@ -39,14 +42,14 @@ PRIMARY = Tree(
         Line("msgfolderroot", "Calendar", "calendar", "IPF.Appointment", "CalendarFolder"),
         Line("calendar", "Birthdays", None, "IPF.Appointment.Birthday", "CalendarFolder"),
         Line("calendar", "United Kingdom holidays", None, "IPF.Appointment", "CalendarFolder"),
-        Line("msgfolderroot", "Contacts", "contacts", "IPF.Contact", "ContactsFolder"),
-        Line("contacts", "Companies", None, "IPF.Contact.Company", "ContactsFolder"),
-        Line("contacts", "GAL Contacts", None, "IPF.Contact.GalContacts", "ContactsFolder"),
-        Line("contacts", "Organizational Contacts", None, "IPF.Contact.OrganizationalContacts", "ContactsFolder"),
-        Line("contacts", "PeopleCentricConversation Buddies", None, "IPF.Contact.PeopleCentricConversationBuddies", "ContactsFolder"),
-        Line("contacts", "Recipient Cache", "recipientcache", "IPF.Contact.RecipientCache", "ContactsFolder"),
-        Line("contacts", "{06967759-274D-40B2-A3EB-D7F9E73727D7}", "quickcontacts", "IPF.Contact.MOC.QuickContacts", "ContactsFolder"),
-        Line("contacts", "{A9E2BC46-B3A0-4243-B315-60D991004455}", "imcontactlist", "IPF.Contact.MOC.ImContactList", "ContactsFolder"),
+        Line("msgfolderroot", "Contacts", "contacts", "IPF.Contact", CONTACTS),
+        Line("contacts", "Companies", None, f"{PEOPLE}.Company", CONTACTS),
+        Line("contacts", "GAL Contacts", None, f"{PEOPLE}.GalContacts", CONTACTS),
+        Line("contacts", "Organizational Contacts", None, f"{PEOPLE}.OrganizationalContacts", CONTACTS),
+        Line("contacts", "PeopleCentricConversation Buddies", None, BUDDIES, CONTACTS),
+        Line("contacts", "Recipient Cache", "recipientcache", f"{PEOPLE}.RecipientCache", CONTACTS),
+        Line("contacts", QUICK_CONTACTS, "quickcontacts", f"{PEOPLE}.MOC.QuickContacts", CONTACTS),
+        Line("contacts", IM_CONTACTS, "imcontactlist", f"{PEOPLE}.MOC.ImContactList", CONTACTS),
         Line("msgfolderroot", "Tasks", "tasks", "IPF.Task", "TasksFolder"),
         Line("msgfolderroot", "Journal", "journal", "IPF.Journal"),
         Line("msgfolderroot", "Notes", "notes", "IPF.StickyNote"),

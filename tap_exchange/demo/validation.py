@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from lxml import etree
 
@@ -44,4 +45,5 @@ class Validator:
         """Say what is wrong with an element, or None."""
         if self._schema.validate(element):
             return None
-        return str(self._schema.error_log[0].message)
+        log: Any = self._schema.error_log  # the stubs do not know its entries
+        return "; ".join(str(entry.message) for entry in log)

@@ -7,7 +7,8 @@ from base64 import b64encode
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import Any, Protocol, runtime_checkable
+from functools import lru_cache
+from typing import Any
 
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
@@ -73,8 +74,18 @@ class Address:
         return "".join(parts)
 
 
+class WritesItself:
+    """A value that knows its XML: an attendee, a recurrence."""
+
+    __slots__ = ()
+
+    def xml(self) -> str:
+        """Write the inside of the element."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class Attendee:
+class Attendee(WritesItself):
     """Somebody invited to a meeting."""
 
     address: Address
@@ -89,14 +100,6 @@ class Attendee:
         if self.replied is not None:
             text += f"<t:LastResponseTime>{moment(self.replied)}</t:LastResponseTime>"
         return text
-
-
-@runtime_checkable
-class WritesItself(Protocol):
-    """A value that knows its XML: an attendee, a recurrence."""
-
-    def xml(self) -> str:
-        """Write the inside of the element."""
 
 
 # The element that holds one entry of a list, by the list's element.
@@ -115,11 +118,15 @@ ENTRY = {
 KEYED = frozenset({"EmailAddresses", "PhoneNumbers", "ImAddresses", "PhysicalAddresses"})
 
 
+@lru_cache(maxsize=1024)
 def moment(value: datetime) -> str:
     """Write a time as Exchange does: UTC, no fraction."""
     if value.tzinfo is None:
         return value.strftime("%Y-%m-%dT%H:%M:%S")
     return value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+SCALARS = (str, bool, int, float, Decimal, date, bytes)
 
 
 def scalar(value: Any) -> str:  # noqa: ANN401 - whatever a property holds
@@ -145,7 +152,9 @@ def element(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a property
     if value is None:
         return ""
     attributes = ""
-    if isinstance(value, Raw):
+    if isinstance(value, SCALARS):
+        inside = scalar(value)
+    elif isinstance(value, Raw):
         inside, attributes = value.xml, value.attributes
     elif isinstance(value, Body):
         attributes = f' BodyType="{"HTML" if value.html else "Text"}"'
@@ -156,10 +165,8 @@ def element(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a property
         inside = value.xml()
     elif isinstance(value, (list, tuple)):
         inside = entries(name, value)
-    elif isinstance(value, dict):
-        attributes, inside = mapping(name, value)
     else:
-        inside = scalar(value)
+        attributes, inside = mapping(name, value)
     if not inside:
         return f"<t:{name}{attributes}/>"
     return f"<t:{name}{attributes}>{inside}</t:{name}>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tap_exchange.demo import ids, targets
 from tap_exchange.demo.attachments import attached_item_xml, attachment_xml, find_attachment
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, failure, response, success
+from tap_exchange.demo.soap import Call, M, ServiceError, messages
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 
 def get_attachment(call: Call) -> str:
     """Answer one response message per id, in the order asked, with the content."""
-    operation = "GetAttachment"
     shape = shape_of(call.body.find(f"{M}AttachmentShape"))
-    messages = []
-    for element in call.body.iterfind(f"{M}AttachmentIds/*"):
-        try:
-            inside = f"<m:Attachments>{_attachment(call, element, shape)}</m:Attachments>"
-            messages.append(success(operation, inside))
-        except ServiceError as error:
-            messages.append(failure(operation, error, "<m:Attachments/>"))
-    return response(operation, "".join(messages))
+
+    def write(element: etree._Element) -> str:
+        return f"<m:Attachments>{_attachment(call, element, shape)}</m:Attachments>"
+
+    return messages("GetAttachment", call.body.iterfind(f"{M}AttachmentIds/*"), write, "<m:Attachments/>")
 
 
 def _attachment(call: Call, element: etree._Element, shape: Shape) -> str:

@@ -9,7 +9,7 @@ from tap_exchange.demo import calendar, computed, rendering, targets
 from tap_exchange.demo.find import Page, View, place
 from tap_exchange.demo.restrictions import Compiler
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, T, failure, response, success
+from tap_exchange.demo.soap import Call, M, ServiceError, messages
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -22,16 +22,12 @@ LONGEST_VIEW = timedelta(days=2 * 366)
 
 def find_item(call: Call) -> str:
     """Answer a page of each folder's items."""
-    operation = "FindItem"
     shape = rendering.for_find(shape_of(call.body.find(f"{M}ItemShape")))
-    messages = []
-    for element in call.body.iterfind(f"{M}ParentFolderIds/*"):
-        try:
-            folder = targets.folder_of(call, element)
-            messages.append(success(operation, _items(call, folder, shape)))
-        except ServiceError as error:
-            messages.append(failure(operation, error))
-    return response(operation, "".join(messages))
+
+    def write(element: etree._Element) -> str:
+        return _items(call, targets.folder_of(call, element), shape)
+
+    return messages("FindItem", call.body.iterfind(f"{M}ParentFolderIds/*"), write)
 
 
 def _items(call: Call, folder: Folder, shape: Shape) -> str:
@@ -127,16 +123,12 @@ def _wrap(name: str, inside: str) -> str:
 
 def find_folder(call: Call) -> str:
     """Answer a page of the folders below each folder."""
-    operation = "FindFolder"
     shape = shape_of(call.body.find(f"{M}FolderShape"))
-    messages = []
-    for element in call.body.iterfind(f"{M}ParentFolderIds/*"):
-        try:
-            root = targets.folder_of(call, element)
-            messages.append(success(operation, _folders(call, root, shape)))
-        except ServiceError as error:
-            messages.append(failure(operation, error))
-    return response(operation, "".join(messages))
+
+    def write(element: etree._Element) -> str:
+        return _folders(call, targets.folder_of(call, element), shape)
+
+    return messages("FindFolder", call.body.iterfind(f"{M}ParentFolderIds/*"), write)
 
 
 def _folders(call: Call, root: Folder, shape: Shape) -> str:
@@ -159,5 +151,3 @@ def _folders(call: Call, root: Folder, shape: Shape) -> str:
     call.record.item_count += len(page.entries)
     inside = "".join([rendering.folder_xml(folder, shape) for folder in page.entries])
     return f"<m:RootFolder{_paging(body, page, 'Folder')}>{_wrap('Folders', inside)}</m:RootFolder>"
-
-

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tap_exchange.demo import rendering, targets
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, failure, response, success
+from tap_exchange.demo.soap import Call, M, messages
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 
 def get_folder(call: Call) -> str:
     """Answer one response message per id, in the order asked."""
-    operation = "GetFolder"
     shape = shape_of(call.body.find(f"{M}FolderShape"))
-    messages = []
-    for element in call.body.iterfind(f"{M}FolderIds/*"):
-        try:
-            folder = targets.folder_of(call, element)
-            messages.append(success(operation, f"<m:Folders>{rendering.folder_xml(folder, shape)}</m:Folders>"))
-        except ServiceError as error:
-            messages.append(failure(operation, error, "<m:Folders/>"))
-    return response(operation, "".join(messages))
+
+    def write(element: etree._Element) -> str:
+        return f"<m:Folders>{rendering.folder_xml(targets.folder_of(call, element), shape)}</m:Folders>"
+
+    return messages("GetFolder", call.body.iterfind(f"{M}FolderIds/*"), write, "<m:Folders/>")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.demo import fields, rendering, targets
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, failure, response, success
+from tap_exchange.demo.soap import Call, M, ServiceError, messages
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -16,16 +16,12 @@ if TYPE_CHECKING:
 
 def get_item(call: Call) -> str:
     """Answer one response message per id, in the order asked."""
-    operation = "GetItem"
     shape = shape_of(call.body.find(f"{M}ItemShape"))
-    messages = []
-    for element in call.body.iterfind(f"{M}ItemIds/*"):
-        try:
-            inside = f"<m:Items>{_item(call, element, shape)}</m:Items>"
-            messages.append(success(operation, inside))
-        except ServiceError as error:
-            messages.append(failure(operation, error, "<m:Items/>"))
-    return response(operation, "".join(messages))
+
+    def write(element: etree._Element) -> str:
+        return f"<m:Items>{_item(call, element, shape)}</m:Items>"
+
+    return messages("GetItem", call.body.iterfind(f"{M}ItemIds/*"), write, "<m:Items/>")
 
 
 def _item(call: Call, element: etree._Element, shape: Shape) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tap_exchange.demo import targets, values
-from tap_exchange.demo.soap import Call, M, ServiceError, failure, response, success
+from tap_exchange.demo.soap import Call, M, ServiceError, failure, messages, response, success
 from tap_exchange.demo.values import Address
 
 if TYPE_CHECKING:
+    from lxml import etree
+
     from tap_exchange.demo.mailbox import Mailbox
+
+CANDIDATES = 100
+"""The most that ResolveNames gives."""
 
 
 def resolve_names(call: Call) -> str:
@@ -20,10 +25,10 @@ def resolve_names(call: Call) -> str:
     if not found:
         return response(operation, failure(operation, ServiceError("ErrorNameResolutionNoResults")))
     full = call.body.get("ReturnFullContactData") in {"true", "1"}
-    inside = "".join(_resolution(mailbox, full=full) for mailbox in found[:100])
-    last = "true" if len(found) <= 100 else "false"
+    inside = "".join(_resolution(mailbox, full=full) for mailbox in found[:CANDIDATES])
+    last = "true" if len(found) <= CANDIDATES else "false"
     inside = (
-        f'<m:ResolutionSet TotalItemsInView="{len(found[:100])}" IncludesLastItemInRange="{last}">{inside}'
+        f'<m:ResolutionSet TotalItemsInView="{len(found[:CANDIDATES])}" IncludesLastItemInRange="{last}">{inside}'
         "</m:ResolutionSet>"
     )
     if len(found) > 1:
@@ -69,22 +74,16 @@ def _resolution(mailbox: Mailbox, *, full: bool) -> str:
 
 
 def convert_id(call: Call) -> str:
-    """Answer each id in the wanted format; all formats here are the EWS id, or its hexadecimal form."""
-    operation = "ConvertId"
+    """Answer each id in the wanted format; all formats here are the EWS id."""
     wanted = call.body.get("DestinationFormat", "EwsId")
-    messages = []
-    for element in call.body.iterfind(f"{M}SourceIds/*"):
-        try:
-            text = element.get("Id", element.get("FolderId", ""))
-            targets.parse(text)
-            address = values.attribute(element.get("Mailbox", ""))
-            inside = (
-                f'<m:AlternateId xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="t:AlternateIdType" '
-                f'Format="{wanted}" Id="{values.attribute(text)}" Mailbox="{address}"/>'
-            )
-            messages.append(success(operation, inside))
-        except ServiceError as error:
-            messages.append(failure(operation, error))
-    return response(operation, "".join(messages))
 
+    def write(element: etree._Element) -> str:
+        text = element.get("Id", element.get("FolderId", ""))
+        targets.parse(text)
+        address = values.attribute(element.get("Mailbox", ""))
+        return (
+            f'<m:AlternateId xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="t:AlternateIdType" '
+            f'Format="{wanted}" Id="{values.attribute(text)}" Mailbox="{address}"/>'
+        )
 
+    return messages("ConvertId", call.body.iterfind(f"{M}SourceIds/*"), write)

@@ -33,7 +33,10 @@ def sync_folder_items(call: Call) -> str:
 
 def _items_page(call: Call) -> str:
     body = call.body
-    folder = targets.folder_of(call, body.find(f"{M}SyncFolderId")[0], "ErrorSyncFolderNotFound")
+    target = body.find(f"{M}SyncFolderId/*")
+    if target is None:
+        raise ServiceError("ErrorInvalidRequest")
+    folder = targets.folder_of(call, target, "ErrorSyncFolderNotFound")
     if folder.search is not None or folder.element in NO_SYNC:
         raise ServiceError("ErrorInvalidFolderTypeForOperation")
     if folder.store.kind == "public":
@@ -57,8 +60,12 @@ def _items_page(call: Call) -> str:
 
 def _item_change(folder: Folder, change: changelog.Change, shape: rendering.Shape) -> str:
     if change.kind == changelog.DELETE:
-        identity = f'<t:ItemId Id="{folder.item_prefix}{ids.item_suffix(change.number)}" ChangeKey="{DUMMY_CHANGE_KEY}"/>'
-        return f"<t:Delete>{identity}</t:Delete>"
+        text = folder.item_prefix + ids.item_suffix(change.number)
+        return f'<t:Delete><t:ItemId Id="{text}" ChangeKey="{DUMMY_CHANGE_KEY}"/></t:Delete>'
+    if shape.id_only and change.kind != changelog.READ_FLAG:
+        born = folder.contents.born(change.number)
+        if born is not None:
+            return f"<t:{change.kind}>{rendering.identity(folder, change.number, *born)}</t:{change.kind}>"
     item = folder.item(change.number)
     if item is None:  # cannot be: changes are computed under the same lock
         raise ServiceError("ErrorInternalServerError")
@@ -127,7 +134,7 @@ def _hierarchy_page(call: Call) -> str:
     parts = []
     for change in changes:
         if change.kind == changelog.DELETE:
-            parts.append(f'<t:Delete>{_folder_id(root, change.number)}</t:Delete>')
+            parts.append(f"<t:Delete>{_folder_id(root, change.number)}</t:Delete>")
         else:
             folder = root.store.folders[change.number]
             parts.append(f"<t:{change.kind}>{rendering.folder_xml(folder, shape)}</t:{change.kind}>")
@@ -139,9 +146,9 @@ def _folder_id(root: Folder, number: int) -> str:
 
 
 def _hierarchy_root(call: Call) -> Folder:
-    target = call.body.find(f"{M}SyncFolderId")
+    target = call.body.find(f"{M}SyncFolderId/*")
     if target is not None:
-        return targets.folder_of(call, target[0], "ErrorSyncFolderNotFound")
+        return targets.folder_of(call, target, "ErrorSyncFolderNotFound")
     if call.mailbox is None:
         raise ServiceError("ErrorNonExistentMailbox")
     targets.check_mailbox(call, call.mailbox)
