@@ -54,7 +54,7 @@ class Conveyor:
         self._started = 0
         self._running = 0
         self._held = 0
-        self._typical = 64 * 2**10
+        self._typical = HELD_BYTES // connections  # until the first answers tell better
         self._most_started = 8 * connections
         self._most_waiting = 4 * connections
         self._news = asyncio.Event()

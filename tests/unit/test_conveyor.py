@@ -1,0 +1,134 @@
+"""The conveyor: order, bounds, and what a failure does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tap_exchange.sync.conveyor import HELD_BYTES, Conveyor
+from tap_exchange.sync.page import Loaded, Page, Row
+
+
+class Lines:
+    """A writer that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def write(self, row: Row) -> None:
+        self.lines.append(row.record["name"])
+
+    def end_page(self, page: Page) -> None:
+        self.lines.append("end")
+
+
+def row(name: str) -> Row:
+    return Row("messages", {"name": name})
+
+
+def page(number: int, batches: int, *, delay: float = 0.0, size: int = 1) -> Page:
+    def load(batch: int) -> Loaded:
+        time.sleep(random.random() * delay)  # noqa: S311 - order must not depend on it
+        return Loaded(rows=[row(f"{number}.{batch}")], size=size)
+
+    return Page(
+        opening=lambda: [row(f"{number} opens")],
+        loads=[lambda batch=batch: load(batch) for batch in range(batches)],
+    )
+
+
+def convey(pages: list[Page], connections: int = 4) -> list[str]:
+    async def run() -> list[str]:
+        lines = Lines()
+        with ThreadPoolExecutor(connections) as executor:
+            conveyor = Conveyor(lines, executor, connections)
+            writing = asyncio.ensure_future(conveyor.write_all())
+            putting = asyncio.ensure_future(put_all(conveyor, pages))
+            await asyncio.wait({writing, putting}, return_when=asyncio.FIRST_COMPLETED)
+            if writing.done():
+                putting.cancel()
+                writing.result()
+            writing.cancel()
+            return lines.lines
+
+    return asyncio.run(run())
+
+
+async def put_all(conveyor: Conveyor, pages: list[Page]) -> None:
+    written = [await conveyor.put(one) for one in pages]
+    await asyncio.gather(*written)
+
+
+def test_pages_are_written_one_at_a_time_and_batches_in_order_whatever_the_delays() -> None:
+    lines = convey([page(number, 7, delay=0.01) for number in range(6)])
+    expected = [
+        line
+        for number in range(6)
+        for line in [f"{number} opens", *(f"{number}.{batch}" for batch in range(7)), "end"]
+    ]
+    assert lines == expected
+
+
+def test_loads_run_side_by_side() -> None:
+    barrier = threading.Barrier(4, timeout=5)
+
+    def load() -> Loaded:
+        barrier.wait()
+        return Loaded()
+
+    assert convey([Page(loads=[load]) for _ in range(4)]) == ["end"] * 4
+
+
+def test_what_is_loaded_and_not_written_is_bounded_in_bytes() -> None:
+    """With answers of a third of the bound, at most three wait besides those under way."""
+    held = most = 0
+    lock = threading.Lock()
+
+    def load() -> Loaded:
+        nonlocal held, most
+        with lock:
+            held += 1
+            most = max(most, held)
+        return Loaded(size=HELD_BYTES // 3)
+
+    def take(loaded: Loaded) -> list[Row]:
+        nonlocal held
+        time.sleep(0.002)
+        with lock:
+            held -= 1
+        return loaded.rows
+
+    convey([Page(loads=[load] * 40, take=take)], connections=2)
+    assert most <= 3 + 2 + 1
+
+
+def test_an_error_of_a_load_ends_the_run_before_its_page_ends() -> None:
+    moved: list[int] = []
+
+    def fail() -> Loaded:
+        raise RuntimeError("as planned")
+
+    first = Page(advance=lambda: moved.append(1))
+    second = Page(loads=[fail], advance=lambda: moved.append(2))
+    with pytest.raises(RuntimeError, match="as planned"):
+        convey([first, second, page(3, 1)])
+    assert moved == [1]
+
+
+def test_the_bookmark_moves_after_the_last_record_and_what_is_settled() -> None:
+    told: list[str] = []
+
+    async def settle() -> list[Row]:
+        told.append("settle")
+        return [row("settled")]
+
+    one = page(1, 1)
+    one.settle = settle
+    one.advance = lambda: told.append("advance")
+    assert convey([one]) == ["1 opens", "1.0", "settled", "end"]
+    assert told == ["settle", "advance"]
