@@ -105,10 +105,17 @@ class PipelineRun:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Kill the tap when it has written `after` lines; the loader too, if asked."""
+    """Kill the tap when it has written `after` lines.
+
+    A killed process may leave half a line in the pipe. target-postgres ends with an error on it, and
+    nothing of what it still holds is durable; without it, it writes all it has and gives out a state.
+    """
 
     after: int
     loader: bool = False
+    """Kill the loader at the same moment."""
+    half_line: bool = False
+    """Hand on the half line, as Meltano and a shell do."""
     with_signal: signal.Signals = signal.SIGKILL
 
 
@@ -298,20 +305,17 @@ def _piped(
 def _read(
     tap: subprocess.Popen[bytes], messages: Messages, kill: Kill | None, to: subprocess.Popen[bytes] | None
 ) -> bytes:
-    """Read the tap's lines, hand them on, and kill it when its time has come.
-
-    Returns:
-        The half line that a kill left, without which nothing was handed on either.
-    """
+    """Read the tap's lines, hand them on, kill it when its time has come; return the half line it left."""
     open_end = to is not None
     for line in tap.stdout:
-        if open_end:
+        whole = line.endswith(b"\n")
+        if open_end and (whole or kill is None or kill.half_line):
             try:
                 to.stdin.write(line)
                 to.stdin.flush()
             except BrokenPipeError:
                 open_end = False  # the loader is dead; its exit code tells
-        if not line.endswith(b"\n"):
+        if not whole:
             return line
         messages.take(line)
         if kill is not None and messages.lines == kill.after:
