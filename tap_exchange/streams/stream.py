@@ -62,7 +62,7 @@ class ExchangeStream(Stream):
         return self._metadata
 
     def _describe(self, metadata: MetadataMapping) -> None:
-        if self.name in REQUIRED:
+        if self.name in REQUIRED and self._tap_input_catalog is None:
             metadata.root.inclusion = Metadata.InclusionType.AUTOMATIC
         for column, described in self.map["properties"].items():
             entry = metadata["properties", column]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SAMPLED_FOLDERS = 8
+
 
 @dataclass(slots=True)
 class StoreSync:
@@ -187,10 +189,10 @@ class StoreSync:
 
 
 def one_of_each_type(folders: list[tuple[str, FolderMark]]) -> list[tuple[str, FolderMark]]:
-    """Return for each class of folders the one that holds most: a sample of what the mailbox has."""
+    """Return for each class of folders the one that holds most, the fullest few of them: a sample of the mailbox."""
     fullest: dict[str | None, tuple[str, FolderMark]] = {}
     for folder_id, mark in folders:
         kept = fullest.get(mark.get("cls"))
         if kept is None or mark.get("count", 0) > kept[1].get("count", 0):
             fullest[mark.get("cls")] = (folder_id, mark)
-    return list(fullest.values())
+    return sorted(fullest.values(), key=lambda folder: -folder[1].get("count", 0))[:SAMPLED_FOLDERS]

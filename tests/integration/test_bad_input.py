@@ -1,0 +1,153 @@
+"""What cannot be ends at once: non-zero, one clear line, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import copy
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tap_exchange.demo import Exchange, serve
+from tests.pipeline import TapRun, run_tap, run_tap_here
+
+ANNA = "anna@example.com"
+SECRET = "hunter2-planted"  # noqa: S105 - of the embedded Exchange
+
+Config = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def config() -> Iterator[Config]:
+    exchange = Exchange(seed=5)
+    exchange.add_mailbox(ANNA, password=SECRET).folder("inbox").add("Message", Subject="hello")
+    exchange.add_mailbox("bob@example.com", password=SECRET)
+    with serve(exchange) as server:
+        yield {"ews_url": server.url, "username": ANNA, "password": SECRET}
+
+
+@pytest.fixture(scope="module")
+def state(config: Config) -> dict[str, Any]:
+    given = run_tap_here(config).checked().state
+    assert given is not None
+    return given
+
+
+def refused(run: TapRun, *words: str) -> None:
+    """Check that a run failed with one line that says these words, and wrote no record."""
+    lines = [line for line in run.stderr.splitlines() if "| INFO " not in line]
+    assert run.exit_code not in {0, None}
+    assert len(lines) == 1, lines
+    assert "Traceback" not in run.stderr
+    assert all(word in lines[0] for word in words), lines[0]
+    assert SECRET not in run.stderr
+    assert not run.records
+    assert not run.states
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"password": "wrong"}, ["401", "password"]),
+        ({"ews_url": "https://no-such-host.invalid/EWS/Exchange.asmx"}, ["no-such-host.invalid", "unknown"]),
+        ({"ews_url": f"http://127.0.0.1:{free_port()}/EWS/Exchange.asmx"}, ["refuses connections"]),
+        ({"ews_url": "http://mail.example.com/EWS/Exchange.asmx"}, ["plain HTTP", "allow_http"]),
+        ({"batch_size": 0}, ["batch_size"]),
+        ({"ews_url": None}, ["ews_url"]),
+        ({"shard_count": 2, "shard_index": 2}, ["shard_index"]),
+        ({"notifications": "stream"}, ["listen_minutes"]),
+        ({"extended_properties": [{"name": "x", "type": "Nonsense"}]}, ["extended_properties"]),
+    ],
+    ids=["password", "host", "port", "http", "batch", "url", "shard", "listen", "property"],
+)
+def test_a_setting_that_cannot_be_ends_the_run_within_seconds_in_one_line(
+    config: Config, change: Config, words: list[str]
+) -> None:
+    changed = {name: value for name, value in {**config, **change}.items() if value is not None}
+    begun = time.monotonic()
+    refused(run_tap(changed), *words)
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize(
+    ("mailbox", "words"),
+    [("nobody@example.com", "ErrorNonExistentMailbox"), ("bob@example.com", "ErrorAccessDenied")],
+)
+def test_a_mailbox_that_cannot_be_read_leaves_its_row_and_the_others_finish(
+    config: Config, mailbox: str, words: str
+) -> None:
+    run = run_tap_here({**config, "mailboxes": [mailbox, ANNA]})
+    assert run.exit_code == 1
+    assert words in run.stderr
+    assert "Traceback" not in run.stderr
+    rows = run.table("mailboxes")
+    assert rows[mailbox, "primary"]["reachable"] is False
+    assert rows[mailbox, "primary"]["code"] == words
+    assert rows[ANNA, "primary"]["reachable"] is True
+    assert len(run.of("messages")) == 1
+    assert run.of("sync_runs")[-1]["outcome"] == "failed"
+
+
+def test_a_state_of_another_root_is_refused(config: Config, state: dict[str, Any]) -> None:
+    other = copy.deepcopy(state)
+    other["bookmarks"]["_feeds"][ANNA]["primary"]["root"] = "AAMkAnother"
+    run = run_tap_here(config, state=other)
+    lines = [line for line in run.stderr.splitlines() if "| INFO " not in line]
+    assert run.exit_code == 1
+    assert len(lines) == 1
+    assert "root folder" in lines[0]
+    assert not run.records
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"_tap": {"version": 99, "feed": "f", "as_of": "2026-01-01T00:00:00.000000Z"}}, "version 99"),
+        ({"_tap": None}, "not written by tap-exchange"),
+    ],
+)
+def test_a_state_that_is_not_ours_is_refused(
+    config: Config, state: dict[str, Any], change: dict[str, Any], word: str
+) -> None:
+    other = copy.deepcopy(state)
+    other["bookmarks"]["_feeds"].update(change)
+    run = run_tap_here(config, state=other)
+    assert run.exit_code == 1
+    assert word in run.stderr
+    assert not run.records
+
+
+def test_a_state_of_another_shard_is_refused(config: Config, state: dict[str, Any]) -> None:
+    run = run_tap_here({**config, "shard_count": 2, "shard_index": 1}, state=state)
+    assert run.exit_code == 1
+    assert "shard 1 of 2" in run.stderr
+    assert not run.records
+
+
+@pytest.mark.parametrize("option", ["--state", "--config", "--catalog"])
+def test_a_file_that_is_no_json_is_named_in_one_line(config: Config, tmp_path: Path, option: str) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"password": "hunter2-planted"', encoding="utf-8")
+    refused(run_tap_here(config, args=[option, str(broken)]), "not JSON")
+
+
+def test_a_list_is_no_state(config: Config) -> None:
+    refused(run_tap_here(config, state=[1, 2]), "not a Singer state")  # type: ignore[arg-type]
+
+
+def test_a_catalog_with_unknown_streams_is_refused(config: Config) -> None:
+    catalog = {"streams": [{"tap_stream_id": "bogus", "schema": {"properties": {}}, "metadata": []}]}
+    refused(run_tap_here(config, catalog=catalog), "bogus")
+
+
+def test_a_catalog_without_what_the_views_need_is_refused(config: Config) -> None:
+    refused(run_tap_here(config, catalog={"streams": []}), "item_changes")
