@@ -119,15 +119,14 @@ def _made(
     has_folder_id: bool,  # noqa: FBT001 - the key of a cache
 ) -> Shape:
     """Make a shape: its XML and its converter."""
-    known = columns_of(stream, settings.extended_properties)
-    columns = [column for column in known if column.name in names]
+    columns = [column for column in columns_of(stream, settings.extended_properties) if column.name in names]
     unwanted = BODIES if settings.body_type == "none" else frozenset()
     asked: dict[str, list[str]] = {PARENT: []} if has_folder_id else {}
     for column in columns:
         if column.ask and column.name not in missing | unwanted and column.is_known_to(version):
             asked.setdefault(column.ask, []).append(column.name)
     wanted = {name for group in asked.values() for name in group}
-    is_folder = stream == FOLDERS
+    element = "FolderShape" if stream == FOLDERS else "ItemShape"
     return Shape(
         stream=stream,
         columns=names,
@@ -136,15 +135,28 @@ def _made(
         version=version,
         has_folder_id=has_folder_id,
         groups=tuple(tuple(group) for group in asked.values() if group),
-        xml=_xml("FolderShape" if is_folder else "ItemShape", _content_xml(settings, version, wanted), asked),
-        convert=converter(
-            columns,
-            known,
-            id_element="FolderId" if is_folder else "ItemId",
-            id_column=FOLDER_ID if is_folder else "item_id",
-            parent_column=FOLDER_ID if has_folder_id else None,
-            body_max_bytes=settings.body_max_bytes,
-        ),
+        xml=_xml(element, _content_xml(settings, version, wanted), asked),
+        convert=_converter(stream, names, settings, has_folder_id),
+    )
+
+
+@lru_cache(maxsize=64)
+def _converter(
+    stream: str,
+    names: tuple[str, ...],
+    settings: ContentSettings,
+    has_folder_id: bool,  # noqa: FBT001 - the key of a cache
+) -> Callable[[Element], Record]:
+    """Compile the converter; shapes that ask for less of the same columns share it."""
+    known = columns_of(stream, settings.extended_properties)
+    is_folder = stream == FOLDERS
+    return converter(
+        [column for column in known if column.name in names],
+        known,
+        id_element="FolderId" if is_folder else "ItemId",
+        id_column=FOLDER_ID if is_folder else "item_id",
+        parent_column=FOLDER_ID if has_folder_id else None,
+        body_max_bytes=settings.body_max_bytes,
     )
 
 
