@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import requests
@@ -154,6 +154,7 @@ class RawServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/EWS/Exchange.asmx"
         self.connections = 0
+        self._connected: socket.socket | None = None
         self.requests: list[bytes] = []
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
@@ -162,6 +163,10 @@ class RawServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for one in (self._listener, self._connected):
+            if one is not None:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(5)
 
@@ -172,6 +177,7 @@ class RawServer:
             except OSError:
                 return
             self.connections += 1
+            self._connected = connected
             with connected:
                 self._converse(connected)
 
