@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,9 @@ from jsonschema import Draft7Validator
 from lxml import etree
 
 from tap_exchange.ews.columns import VERSIONS, columns_of, item_streams
+from tap_exchange.ews.nested import COMPILED, READERS
+from tap_exchange.ews.records import ELEMENT_NAME, MISFITS, UNKNOWN
+from tap_exchange.ews.values import SCALARS
 from tap_exchange.resources import catalog_schema, schema, schema_names, view_sql
 from tests.elements import XSD, element, enumeration, needs_xsd
 
@@ -40,7 +44,6 @@ ENGINE = {
     "origin",
 }
 RESERVED = {"from", "to", "end", "when", "references", "user", "order", "group", "table", "select", "where", "check"}
-SCALARS = {"string", "integer", "number", "boolean"}
 
 
 def nodes(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -153,6 +156,15 @@ def test_one_column_has_one_type_in_every_stream() -> None:
     for name in item_streams():
         for column, member in schema(name)["properties"].items():
             assert types.setdefault(column, member["type"]) == member["type"], column
+
+
+def test_the_documentation_has_every_kind_of_value() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "schemas.md").read_text(encoding="utf-8")
+    known = {*SCALARS, *READERS, *COMPILED, "body", "body_truncated", MISFITS, UNKNOWN, ELEMENT_NAME}
+    within = (member for name in schema_names() for _, member in nodes(schema(name)))
+    used = {member["x-ews"]["kind"] for member in within if "x-ews" in member}
+    assert used == known
+    assert all(f"`{kind}`" in text for kind in used)
 
 
 def test_an_unknown_stream_or_dialect_is_named_with_those_that_exist() -> None:
