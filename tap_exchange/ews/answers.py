@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 ItemKind = Literal["create", "update", "delete", "read_flag"]
 FolderKind = Literal["create", "update", "delete"]
+AttachmentKind = Literal["file", "item", "item_alone"]
 
 
 class ShapeLike(Protocol):
@@ -25,6 +26,9 @@ class ShapeLike(Protocol):
     @property
     def convert(self) -> Callable[[_Element], Record]:
         """Turn an element of the answer into a record."""
+
+    def for_server(self, version: str) -> ShapeLike:
+        """Return the shape for a server that speaks an EWS version: what it cannot know is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ class ItemPage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What GetItem or GetFolder answered for one id: a record, or a code.
+    """What GetItem, GetFolder or GetAttachment answered for one id: a record, or a code.
 
     `id` is the id as it was asked. `element` names the class. `message` is the server's own
     sentence, for tables alone.

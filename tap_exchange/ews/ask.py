@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NewType
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .answers import ServerInfo
+    from .answers import AttachmentKind, ServerInfo
 
 Restriction = NewType("Restriction", str)
 
@@ -22,6 +22,18 @@ NAMED_FOLDERS = (
     "<m:FolderShape><t:BaseShape>IdOnly</t:BaseShape><t:AdditionalProperties>"
     '<t:FieldURI FieldURI="folder:DistinguishedFolderId"/></t:AdditionalProperties></m:FolderShape>'
 )
+
+_CLASS_AND_SUBJECT = (
+    '<t:AdditionalProperties><t:FieldURI FieldURI="item:ItemClass"/><t:FieldURI FieldURI="item:Subject"/>'
+    "</t:AdditionalProperties>"
+)
+ATTACHMENT_SHAPES: dict[AttachmentKind, str] = {
+    "file": "",
+    "item": (
+        f"<m:AttachmentShape><t:IncludeMimeContent>true</t:IncludeMimeContent>{_CLASS_AND_SUBJECT}</m:AttachmentShape>"
+    ),
+    "item_alone": f"<m:AttachmentShape>{_CLASS_AND_SUBJECT}</m:AttachmentShape>",
+}
 
 ROOTS = {
     "primary": "msgfolderroot",
@@ -85,6 +97,13 @@ def get_folder(ids: str, shape: str) -> str:
 def get_item(ids: str, shape: str) -> str:
     """Ask for items by ids already written."""
     return f"<m:GetItem>{shape}<m:ItemIds>{ids}</m:ItemIds></m:GetItem>"
+
+
+def get_attachment(ids: Iterable[str], kind: AttachmentKind) -> str:
+    """Ask for attachments with their content; that of attached items is their MIME form, if at all."""
+    written = "".join([f'<t:AttachmentId Id="{escape(attachment_id)}"/>' for attachment_id in ids])
+    shape = ATTACHMENT_SHAPES[kind]
+    return f"<m:GetAttachment>{shape}<m:AttachmentIds>{written}</m:AttachmentIds></m:GetAttachment>"
 
 
 def sync_hierarchy(root_id: str, sync_state: str | None) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from . import ask, strict
 from .answers import (
     Answer,
+    AttachmentKind,
     FolderChange,
     FolderInfo,
     Found,
@@ -23,15 +24,17 @@ from .answers import (
     ServerInfo,
     ShapeLike,
 )
-from .errors import Level, MailboxError, error_for, item_action
+from .errors import IncompleteAnswer, Level, MailboxError, error_for, item_action
 from .faults import OF_THE_REQUEST, Action
+from .siphon import Siphon
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from lxml.etree import _Element
 
     from .faults import Fault
+    from .siphon import Sink
     from .soap import Message
     from .transport import Transport
 
@@ -171,11 +174,37 @@ class Mailbox:
         Raises:
             ExchangeError: the whole request failed; `splittable` when fewer items may succeed.
         """
-        return self._load("GetItem", ids, shape, tries)
+        return self._load("GetItem", ids, partial(self._ask, "GetItem", shape, tries))
 
     def get_folders(self, ids: Collection[str], shape: ShapeLike) -> list[Answer]:
         """Load folders: one answer per id, in the order asked, a record or a code."""
-        return self._load("GetFolder", ids, shape, None)
+        return self._load("GetFolder", ids, partial(self._ask, "GetFolder", shape, None))
+
+    def get_attachments(
+        self,
+        ids: Collection[str],
+        open_sink: Callable[[str], Sink],
+        *,
+        kind: AttachmentKind = "file",
+        tries: int | None = None,
+    ) -> list[Answer]:
+        """Load attachments, their contents into sinks: one answer per id, in the order asked, a record or a code.
+
+        A record tells whether there was a content (`has_content`), and an attached item's `item_class`
+        and `item_subject`.
+
+        Args:
+            ids: Of attachments, all of one mailbox.
+            open_sink: Gives the sink of an id when its content begins to arrive; once more when the
+                answer broke and comes anew. What was taken counts when the id's answer is a record.
+            kind: What they all are: files; attached items, whose content is their MIME form; or
+                attached items without a content (`item_alone`).
+            tries: Bounds the attempts at a request that fails as a whole.
+
+        Raises:
+            ExchangeError: the whole request failed; `splittable` when fewer attachments may succeed.
+        """
+        return self._load("GetAttachment", ids, partial(self._ask_attachments, open_sink, kind, tries))
 
     def find_items(
         self,
@@ -228,14 +257,19 @@ class Mailbox:
         read = partial(strict.found_folders, offset=offset, shape=shape)
         return self.transport.call("FindFolder", body, mailbox=self.address, read=read, level=Level.FOLDER)
 
-    def _load(self, operation: str, ids: Collection[str], shape: ShapeLike, tries: int | None) -> list[Answer]:
+    def _load(
+        self,
+        operation: str,
+        ids: Collection[str],
+        ask_for: Callable[[Sequence[str]], list[tuple[Answer, Fault | None]]],
+    ) -> list[Answer]:
         done: dict[str, Answer] = {}
         busy: dict[str, int] = {}
         left = list(dict.fromkeys(ids))
         began = self.transport.pace.now()
         stalls = 0
         while left:
-            fresh, again = _sorted_out(self._ask(operation, left, shape, tries))
+            fresh, again = _sorted_out(ask_for(left))
             for answer, fault in again:
                 busy[answer.id] = busy.get(answer.id, 0) + (fault.action is Action.BACK_OFF)
                 if fault.code in OF_THE_REQUEST and busy[answer.id] >= ITEM_TRIES:
@@ -255,8 +289,9 @@ class Mailbox:
             raise error_for(faults[0], operation, self.address, Level.ITEMS)
 
     def _ask(
-        self, operation: str, ids: Sequence[str], shape: ShapeLike, tries: int | None
+        self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str]
     ) -> list[tuple[Answer, Fault | None]]:
+        shape = shape.for_server(self.transport.version(self.address))
         items = operation == "GetItem"
         written = ask.item_ids(ids) if items else ask.folder_ids(ids)
         body = (ask.get_item if items else ask.get_folder)(written, shape.xml)
@@ -271,6 +306,36 @@ class Mailbox:
             tries=tries,
             each=True,
         )
+        return self._unless_all_out(operation, answers)
+
+    def _ask_attachments(
+        self,
+        open_sink: Callable[[str], Sink],
+        kind: AttachmentKind,
+        tries: int | None,
+        ids: Sequence[str],
+    ) -> list[tuple[Answer, Fault | None]]:
+        def sink(number: int) -> Sink:
+            if number >= len(ids):
+                raise IncompleteAnswer("more attachments than were asked for", code="IncompleteAnswer")
+            return open_sink(ids[number])
+
+        answers = self.transport.call(
+            "GetAttachment",
+            ask.get_attachment(ids, kind),
+            mailbox=self.address,
+            read=partial(strict.attachments, ids=ids),
+            level=Level.ITEMS,
+            tries=tries,
+            each=True,
+            reading=partial(Siphon, sink),
+        )
+        return self._unless_all_out("GetAttachment", answers)
+
+    def _unless_all_out(
+        self, operation: str, answers: list[tuple[Answer, Fault | None]]
+    ) -> list[tuple[Answer, Fault | None]]:
+        """Raise what takes the mailbox out when every answer says so."""
         faults = [fault for _, fault in answers if fault is not None]
         out = [f for f in faults if item_action(f.code) is Action.MAILBOX_OUT]
         if len(out) == len(answers):

@@ -1,7 +1,8 @@
 """One request over HTTP: the envelope posted, the whole answer read, within bounds.
 
 A body is read piece by piece, so that neither its size nor its slowness is unbounded; what arrived
-is compared with the Content-Length, which requests does not always do.
+is compared with the Content-Length, which requests does not always do. Who reads a body as it
+comes gets the pieces; else they are gathered.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import requests
 
 PIECE = 64 * 1024
+OK = 200
 # Others, or one inside another, could blow up beyond any bound while they are being decoded.
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 HEADERS = {
@@ -32,11 +34,14 @@ HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer's status, headers (case-insensitive) and decoded body; `wire` counts its bytes as they came."""
+    """An answer's status, headers (case-insensitive) and decoded body; `wire` counts its bytes as they came.
+
+    The body is None when its pieces were taken as they came.
+    """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | None
     wire: int
 
 
@@ -52,6 +57,7 @@ def post(
     longest: float,
     check: Callable[[], None],
     most: int = MOST_BYTES,
+    take: Callable[[bytes], None] | None = None,
 ) -> Reply:
     """Send a prepared request and read its whole answer; no redirect is followed.
 
@@ -62,6 +68,7 @@ def post(
         longest: Seconds that the whole answer may take.
         check: Called between the pieces; what it raises ends the reading.
         most: Bytes that the decoded answer may have.
+        take: Gets the pieces of a good answer (status 200) as they come; what it raises ends the reading.
 
     Raises:
         requests.RequestException, urllib3.exceptions.HTTPError: the connection failed.
@@ -72,14 +79,21 @@ def post(
     deadline = time.monotonic() + longest
     response = session.send(request, stream=True, timeout=timeout, allow_redirects=False)
     try:
-        body = _read(response.raw, deadline, check, most)
+        taken = take if response.status_code == OK else None
+        body = _read(response.raw, deadline, check, most, taken)
         return Reply(response.status_code, response.headers, body, _whole(response))
     except BaseException:
         response.close()
         raise
 
 
-def _read(raw: Any, deadline: float, check: Callable[[], None], most: int) -> bytes:  # noqa: ANN401 - urllib3's
+def _read(
+    raw: Any,  # noqa: ANN401 - urllib3's
+    deadline: float,
+    check: Callable[[], None],
+    most: int,
+    take: Callable[[bytes], None] | None,
+) -> bytes | None:
     encoding = raw.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise IncompleteAnswer("the answer is packed in a way that was not asked for", code="IncompleteAnswer")
@@ -90,13 +104,16 @@ def _read(raw: Any, deadline: float, check: Callable[[], None], most: int) -> by
             size += len(piece)
             if size > most:
                 raise too_big(most)
-            pieces.append(piece)
+            if take is None:
+                pieces.append(piece)
+            else:
+                take(piece)
             check()
             if time.monotonic() > deadline:
                 raise TooSlowError
     except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
         raise _cut() from error
-    return b"".join(pieces)
+    return b"".join(pieces) if take is None else None
 
 
 def _whole(response: requests.Response) -> int:

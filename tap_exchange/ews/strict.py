@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from .answers import (
+    Answer,
     FolderChange,
     FolderInfo,
     Found,
@@ -208,12 +209,38 @@ def _reordered(
     return [Matched(i, by_id[i], None) if i in by_id else Matched(i, None, next(rest)) for i in ids]
 
 
-def _content(message: _Element, kind: Kind) -> _Element:
-    """Find the one item or folder that a success has to hold."""
+def _content(message: _Element, kind: Kind | Literal["Attachment"]) -> _Element:
+    """Find the one item, folder or attachment that a success has to hold."""
     container = message.find(f"{MESSAGES}{kind}s")
     if container is None or len(container) != 1:
         raise _incomplete(f"a success that does not hold one {kind.lower()}")
     return container[0]
+
+
+def attachments(messages: Sequence[Message], ids: Sequence[str]) -> list[tuple[Answer, Fault | None]]:
+    """Give each asked attachment its answer, in the order asked: contents went by the order already.
+
+    So a success must stand in its place; an id that was never asked is the asked one in another encoding.
+    """
+    if len(messages) != len(ids):
+        raise _incomplete(f"{len(messages)} response messages for {len(ids)} attachments")
+    return [(_attachment(message, asked, ids), message.fault) for message, asked in zip(messages, ids, strict=True)]
+
+
+def _attachment(message: Message, asked: str, ids: Sequence[str]) -> Answer:
+    if message.fault is not None:
+        return Answer(asked, code=message.fault.code, message=message.fault.text)
+    element = _content(message.element, "Attachment")
+    told = element.find(f"{TYPES}AttachmentId")
+    if told is not None and told.get("Id") != asked and told.get("Id") in ids:
+        raise _incomplete("attachments out of order")
+    item = next((child for child in element if child.find(f"{TYPES}ItemClass") is not None), None)
+    record = {
+        "has_content": next(element.iter(f"{TYPES}Content", f"{TYPES}MimeContent"), None) is not None,
+        "item_class": None if item is None else item.findtext(f"{TYPES}ItemClass"),
+        "item_subject": None if item is None else item.findtext(f"{TYPES}Subject"),
+    }
+    return Answer(asked, local_name(element), record)
 
 
 def root_folder(messages: Sequence[Message]) -> FolderInfo:

@@ -23,7 +23,7 @@ from . import soap, xml
 from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
 from .faults import OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
 from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
-from .post import HEADERS, Reply, TooSlowError, post
+from .post import HEADERS, OK, Reply, TooSlowError, post
 from .refusals import redirected, refusal
 from .unreachable import trouble
 
@@ -43,13 +43,14 @@ T = TypeVar("T")
 
 # Exchange refuses requests over 400 KB.
 MOST_SENT = 400_000
+# What is read as it comes costs no memory, but time.
+MOST_STREAMED = 2 * 1024**3
 # An answer that keeps arriving may take so many times the longest pause between its pieces.
 WHOLE_ANSWER = 5
 # These do not pass by themselves, even after the server had been reached.
 LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
 REFUSALS = frozenset({403, 407, 456})
 BUSY_PAGE = "genericerrorpage"
-OK = 200
 
 
 class Connection(Protocol):
@@ -87,6 +88,16 @@ class Connection(Protocol):
 
     def mailbox_headers(self, mailbox: str) -> dict[str, str]:
         """Tell the headers that route to the mailbox's server."""
+
+
+class Reading(Protocol):
+    """Reads one answer as it comes (`siphon.py`)."""
+
+    def feed(self, piece: bytes) -> None:
+        """Read the next bytes."""
+
+    def close(self) -> _Element:
+        """Give the root of what is now complete."""
 
 
 class Transport:
@@ -140,6 +151,10 @@ class Transport:
         """Tell what the server of a mailbox said of itself, None before its first answer."""
         return self._servers.get(mailbox)
 
+    def version(self, mailbox: str) -> str:
+        """Tell the version that a mailbox is asked in: what its server's schema knows."""
+        return self._connection.versions[self._version(mailbox)]
+
     def call(
         self,
         operation: str,
@@ -150,6 +165,7 @@ class Transport:
         level: Level = Level.MAILBOX,
         tries: int | None = None,
         each: bool = False,
+        reading: Callable[[], Reading] | None = None,
     ) -> T:
         """Ask one question and read its answer.
 
@@ -163,6 +179,8 @@ class Transport:
             tries: How often it is sent when its own answer breaks; by level when None.
             each: The messages' faults are values for `read`, unless all say that the server is
                 busy; else the first one is the whole question's.
+            reading: Makes, for each try, who reads the answer as it comes; without it the answer
+                is gathered first.
 
         Raises:
             ExchangeError: as its class says.
@@ -171,18 +189,26 @@ class Transport:
         patience = Patience(question, self.pace, self._connection, self._jitter)
         while True:
             try:
-                return self._ask(question, body, read, each=each)
+                return self._ask(question, body, read, each=each, reading=reading() if reading else None)
             except Refused as refused:  # noqa: PERF203 - nothing beside a request
                 patience.outlast(refused, welcomed=self._welcomed)
             except IncompleteAnswer as error:
                 patience.outlast(Refused(Fault(error.code, error.action), None, error), welcomed=self._welcomed)
 
-    def _ask(self, question: Question, body: str, read: Callable[[Sequence[Message]], T], *, each: bool) -> T:
+    def _ask(
+        self,
+        question: Question,
+        body: str,
+        read: Callable[[Sequence[Message]], T],
+        *,
+        each: bool,
+        reading: Reading | None,
+    ) -> T:
         version = self._version(question.mailbox)
         payload = self._envelope(question, body, version)
-        reply, episode = self._send(question, payload)
+        reply, episode = self._send(question, payload, reading)
         try:
-            listed = self._messages(question, reply, version)
+            listed = self._messages(question, reply, version, reading)
             faults = [message.fault for message in listed if message.fault is not None]
             if faults and (not each or _all_out(faults, len(listed))):
                 fault = replace(faults[0], back_off=_longest_hint(faults))
@@ -208,7 +234,7 @@ class Transport:
             )
         return payload
 
-    def _send(self, question: Question, payload: bytes) -> tuple[Reply, int]:
+    def _send(self, question: Question, payload: bytes, reading: Reading | None) -> tuple[Reply, int]:
         """Send within the pace, on a lent session; tell before which trouble it went out."""
         headers = HEADERS | self._connection.mailbox_headers(question.mailbox)
         headers["client-request-id"] = str(uuid.uuid4())
@@ -224,6 +250,8 @@ class Transport:
                         timeout=self._connection.timeout,
                         longest=self._whole_answer,
                         check=self.pace.check,
+                        most=xml.MOST_BYTES if reading is None else MOST_STREAMED,
+                        take=None if reading is None else reading.feed,
                     )
                 )
         return replies[0], episode
@@ -260,21 +288,21 @@ class Transport:
             failed = TransientError(line, code=found.code)
             raise Refused(Fault(found.code, Action.BACK_OFF), None, failed) from None
 
-    def _messages(self, question: Question, reply: Reply, version: int) -> list[Message]:
+    def _messages(self, question: Question, reply: Reply, version: int, reading: Reading | None) -> list[Message]:
         """Open the reply: its response messages, unless it is a fault."""
         if 300 <= reply.status < 400:  # noqa: PLR2004 - the redirects
             self._redirect(reply)
-        response, said = self._open(question, reply)
+        response, said = self._open(question, reply, reading)
         if response is None:
             self._refuse(question, http_fault(reply.status, reply.headers, said), version, reply.status)
         listed = soap.messages(response, question.operation)
         self._welcomed = True
         return listed
 
-    def _open(self, question: Question, reply: Reply) -> tuple[_Element | None, Fault | None]:
+    def _open(self, question: Question, reply: Reply, reading: Reading | None) -> tuple[_Element | None, Fault | None]:
         """Parse the body; one that comes with an error status may be anything."""
         try:
-            root = xml.parse(reply.body)
+            root = reading.close() if reply.body is None and reading else xml.parse(reply.body or b"")
             response, fault = soap.opened(root)
         except IncompleteAnswer:
             if reply.status != OK:
