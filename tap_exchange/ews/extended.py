@@ -131,19 +131,19 @@ class ExtendedProperty:
 
 
 @lru_cache(maxsize=1024)
-def answered_key(
-    tag: str | None,
-    known_set: str | None,
-    property_set: str | None,
-    property_id: str | None,
-    name: str | None,
-) -> PathKey | None:
-    """Return the key of a property from the attributes of an answer's ExtendedFieldURI, None if unreadable."""
+def answered_tag(tag: str) -> PathKey | None:
+    """Return the key of a property from the PropertyTag of an answer, None if it is unreadable."""
     try:
-        if tag is not None:
-            return ("tag", int(tag, 0))
-        guid = _guid(known_set or property_set or "")
-        return (guid, int(property_id) if property_id is not None else name or "")
+        return ("tag", int(tag, 0))
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def answered_key(property_set: str | None, property_id: str | None, name: str | None) -> PathKey | None:
+    """Return the key of a named property from the attributes of an answer, None if they are unreadable."""
+    try:
+        return (_guid(property_set or ""), int(property_id) if property_id is not None else name or "")
     except ValueError:
         return None
 

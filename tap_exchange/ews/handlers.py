@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tap_exchange.ews.extended import answered_key
+from tap_exchange.ews.extended import answered_key, answered_tag
 from tap_exchange.ews.nested import T, add, local_name, prefix, reader_of, tree
 from tap_exchange.ews.values import SCALARS, lower
 
@@ -224,13 +224,12 @@ def _answered(element: Element) -> tuple[PathKey | None, Sequence[Element]]:
         tag = child.tag
         if tag == PATH:
             get = child.get
-            key = answered_key(
-                get("PropertyTag"),
-                get("DistinguishedPropertySetId"),
-                get("PropertySetId"),
-                get("PropertyId"),
-                get("PropertyName"),
-            )
+            named = get("PropertyTag")
+            if named is not None:
+                key = answered_tag(named)
+            else:
+                property_set = get("DistinguishedPropertySetId") or get("PropertySetId")
+                key = answered_key(property_set, get("PropertyId"), get("PropertyName"))
         elif tag == VALUE:
             values = (child,)
         elif tag == VALUES:

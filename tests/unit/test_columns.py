@@ -16,7 +16,7 @@ from tap_exchange.ews.columns import (
     stream_of,
     stream_schema,
 )
-from tap_exchange.ews.extended import ExtendedPath, ExtendedPropertyError, answered_key
+from tap_exchange.ews.extended import ExtendedPath, ExtendedPropertyError, answered_key, answered_tag
 
 COMMON = "{00062008-0000-0000-C000-000000000046}"
 CUSTOMER = {"column": "customer_number", "streams": ["contacts"], "tag": "0x3A4A", "type": "String"}
@@ -145,11 +145,11 @@ def test_something_else_than_an_object_and_a_column_given_twice_are_refused() ->
 def test_a_property_is_known_again_however_the_server_spells_it() -> None:
     by_name = ExtendedPath("String", property_set="PublicStrings", name="Project")
     guid = "00020329-0000-0000-C000-000000000046"
-    assert answered_key(None, None, guid, None, "Project") == by_name.key
-    assert answered_key(None, "PublicStrings", None, None, "Project") == by_name.key
-    assert answered_key("0x300b", None, None, None, None) == ExtendedPath("Binary", tag=0x300B).key
-    assert answered_key("12299", None, None, None, None) == ExtendedPath("Binary", tag=0x300B).key
-    assert answered_key("what", None, None, None, None) is None
+    assert answered_key(guid, None, "Project") == by_name.key
+    assert answered_key("PublicStrings", None, "Project") == by_name.key
+    assert answered_tag("0x300b") == ExtendedPath("Binary", tag=0x300B).key
+    assert answered_tag("12299") == ExtendedPath("Binary", tag=0x300B).key
+    assert answered_tag("what") is None
 
 
 def test_names_in_quotes_are_escaped_in_the_request() -> None:
