@@ -28,17 +28,31 @@ class Writer(Protocol):
         """Note that a page is written whole, and write a STATE where one is due."""
 
 
+class _Batch:
+    """A load on the conveyor: what it comes to, and what follows it; `size` is expected, 0 for unknown."""
+
+    def __init__(self, load: Callable[[], Loaded], size: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.load = load
+        self.size = size
+        self.is_started = False
+        self.loaded: asyncio.Future[Loaded] = loop.create_future()
+        self.follow_ups: list[_Batch] = []
+
+
 class _Entry:
-    """A page on the conveyor with the futures of its batches."""
+    """A page on the conveyor with its batches."""
 
     def __init__(self, page: Page, loop: asyncio.AbstractEventLoop) -> None:
         self.page = page
-        self.batches: list[asyncio.Future[Loaded]] = [loop.create_future() for _ in page.loads]
+        self.batches = deque(_Batch(load, 0, loop) for load in page.loads)
         self.written: asyncio.Future[None] = loop.create_future()
 
 
 class Conveyor:
     """Loads are started in the order in which they will be written, so waiting for the first can never block it.
+
+    What follows a load comes behind it in that order, whenever it becomes known: hence the load that the writer
+    waits for is started whatever the bounds say.
 
     Bounded three ways: batches started and not written, their bytes, and batches waiting to be started.
     A slow target thus stops the loading, and no page waits in memory for another.
@@ -50,9 +64,9 @@ class Conveyor:
         self._executor = executor
         self._loop = asyncio.get_running_loop()
         self._entries: deque[_Entry] = deque()
-        self._waiting: deque[tuple[Callable[[], Loaded], asyncio.Future[Loaded]]] = deque()
+        self._waiting: deque[_Batch] = deque()
         self._started = 0
-        self._running = 0
+        self._expected = 0
         self._held = 0
         self._typical = HELD_BYTES // connections  # until the first answers tell better
         self._most_started = 8 * connections
@@ -73,7 +87,7 @@ class Conveyor:
             raise self._failure
         entry = _Entry(page, self._loop)
         self._entries.append(entry)
-        self._waiting.extend(zip(page.loads, entry.batches, strict=True))
+        self._waiting.extend(entry.batches)
         self._start()
         self._news.set()
         return entry.written
@@ -98,8 +112,13 @@ class Conveyor:
     async def _write(self, entry: _Entry) -> None:
         page = entry.page
         self._write_rows(page.opening())
-        for batch in entry.batches:
-            loaded = await batch
+        while entry.batches:
+            batch = entry.batches.popleft()  # and let go of, when it is written
+            if not batch.is_started:
+                self._waiting.remove(batch)
+                self._begin(batch)
+            loaded = await batch.loaded
+            entry.batches.extendleft(reversed(batch.follow_ups))
             self._write_rows(page.take(loaded))
             self._started -= 1
             self._held -= loaded.size
@@ -122,23 +141,33 @@ class Conveyor:
         """Start waiting loads while the bounds allow, and always one."""
         while self._waiting and (
             self._started == 0
-            or (self._started < self._most_started and self._held + self._typical * (self._running + 1) <= HELD_BYTES)
+            or (
+                self._started < self._most_started
+                and self._held + self._expected + (self._waiting[0].size or self._typical) <= HELD_BYTES
+            )
         ):
-            load, future = self._waiting.popleft()
-            self._started += 1
-            self._running += 1
-            work = self._loop.run_in_executor(self._executor, load)
-            work.add_done_callback(lambda work, future=future: self._finish(work, future))  # type: ignore[misc]
+            self._begin(self._waiting.popleft())
 
-    def _finish(self, work: asyncio.Future[Loaded], future: asyncio.Future[Loaded]) -> None:
-        self._running -= 1
-        if future.cancelled() or work.cancelled():
+    def _begin(self, batch: _Batch) -> None:
+        expected = batch.size or self._typical
+        batch.is_started = True
+        self._started += 1
+        self._expected += expected
+        work = self._loop.run_in_executor(self._executor, batch.load)
+        work.add_done_callback(lambda work: self._finish(work, batch, expected))
+
+    def _finish(self, work: asyncio.Future[Loaded], batch: _Batch, expected: int) -> None:
+        self._expected -= expected
+        if batch.loaded.cancelled() or work.cancelled():
             return
         if error := work.exception():
-            future.set_exception(error)
+            batch.loaded.set_exception(error)
             return
         loaded = work.result()
         self._held += loaded.size
-        self._typical = max(loaded.size, (self._typical * 7 + loaded.size) // 8)
-        future.set_result(loaded)
+        if not batch.size:
+            self._typical = max(loaded.size, (self._typical * 7 + loaded.size) // 8)
+        batch.follow_ups = [_Batch(more.run, more.size, self._loop) for more in loaded.follow_ups]
+        self._waiting.extendleft(reversed(batch.follow_ups))
+        batch.loaded.set_result(loaded)
         self._start()

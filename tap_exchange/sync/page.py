@@ -16,10 +16,15 @@ Record = dict[str, Any]
 
 
 class Row(NamedTuple):
-    """A record and the stream it belongs to; the writer adds `feed_id` and `synced_at`."""
+    """A record and the stream it belongs to; the writer adds `feed_id` and `synced_at`.
+
+    A row of something within an item names the item's record in `within`, which is written before it: the writer
+    notes that one's `synced_at` as `item_synced_at`.
+    """
 
     stream: str
     record: Record
+    within: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,29 @@ class Corrupt:
     salvaged: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BadAttachment:
+    """An attachment that could not be read, while its item could."""
+
+    change: ItemChange
+    attachment_key: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A load that another one led to, such as the contents of attachments; it holds about `size` bytes when done."""
+
+    run: Callable[[], Loaded]
+    size: int
+
+
 @dataclass(slots=True)
 class Loaded:
     """What one batch came to: each change of it is in exactly one of rows, not_found, corrupt or failed.
 
-    A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received.
+    A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received. What follows it is
+    loaded next and written right behind it; `bad_attachments` are of items that are loaded here or were before.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -70,6 +93,8 @@ class Loaded:
     not_found: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
     failed: list[ItemChange] = field(default_factory=list)
+    bad_attachments: list[BadAttachment] = field(default_factory=list)
+    follow_ups: list[FollowUp] = field(default_factory=list)
     error: Exception | None = None
     size: int = 0
 

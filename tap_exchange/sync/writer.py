@@ -53,9 +53,11 @@ class RunWriter:
 
     def write(self, row: Row) -> None:
         """Write one row."""
-        stream, record = row
+        stream, record, item = row
         record["feed_id"] = self._bookmarks.feed_id
         record["synced_at"] = self._clock.stamp()
+        if item is not None:
+            record["item_synced_at"] = item["synced_at"]
         self._sink.emit(stream, record)
         self.records += 1
 

@@ -6,12 +6,13 @@ import asyncio
 import random
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tap_exchange.sync.conveyor import HELD_BYTES, Conveyor
-from tap_exchange.sync.page import Loaded, Page, Row
+from tap_exchange.sync.page import FollowUp, Loaded, Page, Row
 
 
 class Lines:
@@ -23,7 +24,7 @@ class Lines:
     def write(self, row: Row) -> None:
         self.lines.append(row.record["name"])
 
-    def end_page(self, page: Page) -> None:
+    def end_page(self, page: Page) -> None:  # noqa: ARG002 - the writer's
         self.lines.append("end")
 
 
@@ -33,7 +34,7 @@ def row(name: str) -> Row:
 
 def page(number: int, batches: int, *, delay: float = 0.0, size: int = 1) -> Page:
     def load(batch: int) -> Loaded:
-        time.sleep(random.random() * delay)  # noqa: S311 - order must not depend on it
+        time.sleep(random.random() * delay)
         return Loaded(rows=[row(f"{number}.{batch}")], size=size)
 
     return Page(
@@ -67,9 +68,7 @@ async def put_all(conveyor: Conveyor, pages: list[Page]) -> None:
 def test_pages_are_written_one_at_a_time_and_batches_in_order_whatever_the_delays() -> None:
     lines = convey([page(number, 7, delay=0.01) for number in range(6)])
     expected = [
-        line
-        for number in range(6)
-        for line in [f"{number} opens", *(f"{number}.{batch}" for batch in range(7)), "end"]
+        line for number in range(6) for line in [f"{number} opens", *(f"{number}.{batch}" for batch in range(7)), "end"]
     ]
     assert lines == expected
 
@@ -132,3 +131,41 @@ def test_the_bookmark_moves_after_the_last_record_and_what_is_settled() -> None:
     one.advance = lambda: told.append("advance")
     assert convey([one]) == ["1 opens", "1.0", "settled", "end"]
     assert told == ["settle", "advance"]
+
+
+def test_what_follows_a_load_is_written_right_behind_it_whatever_the_delays_and_bounds() -> None:
+    def follow(name: str, depth: int) -> Loaded:
+        time.sleep(random.random() * 0.005)
+        more = [FollowUp(lambda: follow(f"{name}x", depth - 1), HELD_BYTES)] if depth else []
+        return Loaded(rows=[row(name)], size=HELD_BYTES, follow_ups=more)
+
+    def load(name: str) -> Loaded:
+        follow_ups = [FollowUp(lambda n=n: follow(f"{name}.{n}", 1), HELD_BYTES) for n in range(3)]
+        return Loaded(rows=[row(name)], size=1, follow_ups=follow_ups)
+
+    lines = convey([Page(loads=[lambda b=b, p=p: load(f"{p}-{b}") for b in range(5)]) for p in range(3)], connections=2)
+    batches = [
+        [f"{p}-{b}", *(f"{p}-{b}.{n}{x}" for n in range(3) for x in ("", "x"))] for p in range(3) for b in range(5)
+    ]
+    assert [line for line in lines if line != "end"] == [line for batch in batches for line in batch]
+
+
+def test_a_page_lets_go_of_what_it_wrote() -> None:
+    alive: list[weakref.ref[Loaded]] = []
+    most = 0
+
+    class Kept(Loaded):
+        __slots__ = ("__weakref__",)
+
+    def load() -> Loaded:
+        loaded = Kept(size=HELD_BYTES // 2)
+        alive.append(weakref.ref(loaded))
+        return loaded
+
+    def take(loaded: Loaded) -> list[Row]:
+        nonlocal most
+        most = max(most, sum(one() is not None for one in alive))
+        return loaded.rows
+
+    convey([Page(loads=[load] * 30, take=take)], connections=2)
+    assert most <= 6
