@@ -24,6 +24,8 @@ ITEM_RIGHTS = Raw(
     "<t:CreateAssociated>false</t:CreateAssociated><t:CreateContents>false</t:CreateContents>"
     "<t:CreateHierarchy>false</t:CreateHierarchy><t:Delete>true</t:Delete><t:Modify>true</t:Modify><t:Read>true</t:Read>"
 )
+CALENDAR_REPLIES = Raw("<t:AcceptItem/><t:TentativelyAcceptItem/><t:DeclineItem/><t:ForwardItem/>")
+FORWARD = Raw("<t:ForwardItem/>")
 REPLIES = Raw("<t:ReplyToItem/><t:ReplyAllToItem/><t:ForwardItem/>")
 PREVIEW_LENGTH = 255
 URL_SAFE = str.maketrans({"+": "%2B", "/": "%2F", "=": "%3D"})
@@ -56,6 +58,12 @@ MIRRORED: dict[int, str] = {
 def _conversation(item: Item) -> Raw | None:
     topic = item.properties.get("ConversationTopic")
     return None if topic is None else Raw("", f' Id="{item.folder.store.ids.conversation(topic)}"')
+
+
+def _response_objects(item: Item) -> Raw:
+    if item.element == "CalendarItem":
+        return CALENDAR_REPLIES
+    return REPLIES if "Sender" in item.properties else FORWARD
 
 
 def _query(item: Item) -> str:
@@ -94,7 +102,7 @@ ITEM: dict[str, Callable[[Item], Any]] = {
     "StoreEntryId": lambda item: ids.digest("entry", item.id, size=35) * 2,
     "SearchKey": search_key,
     "Preview": _preview,
-    "ResponseObjects": lambda item: REPLIES if "Sender" in item.properties else None,
+    "ResponseObjects": _response_objects,
     "FirstOccurrence": _series("FirstOccurrence"),
     "LastOccurrence": _series("LastOccurrence"),
     "ModifiedOccurrences": _series("ModifiedOccurrences"),

@@ -129,6 +129,11 @@ class Contents:
             if item is not None:
                 yield item
 
+    def owned_items(self) -> Iterator[Item]:
+        """Give the items that are no longer, or never were, part of a block."""
+        for number in sorted(self._owned, reverse=True):
+            yield self._owned[number]
+
     def slice(self, start: int, end: int) -> Iterator[Item]:
         """Give the items at positions [start, end), newest arrivals first, without walking over the others."""
         passed = 0

@@ -11,12 +11,14 @@ from tap_exchange.demo.contents import Contents
 from tap_exchange.demo.extended import SEARCH_KEY, Extended
 from tap_exchange.demo.filling import Block
 from tap_exchange.demo.item import Item
+from tap_exchange.demo.searches import BY_NAME, NOTHING, found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from tap_exchange.demo.attachments import Attachment
+    from tap_exchange.demo.searches import Search
     from tap_exchange.demo.store import Store
     from tap_exchange.demo.zones import Zone
 
@@ -27,8 +29,8 @@ class Folder:
     """One folder of a store; edits are thread-safe and go through the store's change log."""
 
     __slots__ = (
-        "associated", "change", "children", "committed", "contents", "deleted_count", "distinguished_name", "element",
-        "folder_class", "fragments", "gone", "id", "item_prefix", "name", "next_item", "number", "parent",
+        "_found", "associated", "change", "children", "committed", "contents", "deleted_count", "distinguished_name",
+        "element", "folder_class", "fragments", "gone", "id", "item_prefix", "name", "next_item", "number", "parent",
         "properties", "search", "store",
     )  # fmt: skip
 
@@ -63,7 +65,8 @@ class Folder:
         self.gone = False
         self.properties: dict[str, Any] = {}
         self.fragments: dict[str, str] = {}
-        self.search: Callable[[Item], bool] | None = None
+        self.search: Search | None = BY_NAME.get(name, NOTHING) if element == "SearchFolder" else None
+        self._found: tuple[int, list[Item]] = (-1, [])
 
     @property
     def change_key(self) -> str:
@@ -83,12 +86,14 @@ class Folder:
     @property
     def total_count(self) -> int:
         """Count the normal items."""
-        return self.contents.total if self.search is None else sum(1 for _ in self.iter_items())
+        return self.contents.total if self.search is None else len(self._members(self.search))
 
     @property
     def unread_count(self) -> int:
         """Count the unread items."""
-        return self.contents.unread if self.search is None else sum(item.unread for item in self.iter_items())
+        if self.search is None:
+            return self.contents.unread
+        return sum(item.unread for item in self._members(self.search))
 
     def last_commit(self) -> datetime:
         """Give the time of the last change of the contents (PR_LOCAL_COMMIT_TIME_MAX)."""
@@ -167,12 +172,12 @@ class Folder:
 
     def iter_items(self) -> Iterator[Item]:
         """Give the items one by one."""
-        if self.search is not None:
-            for folder in self.store.visible_root.subtree():
-                if folder.search is None:
-                    yield from filter(self.search, folder.contents.items())
-            return
-        yield from self.contents.items()
+        return self.contents.items() if self.search is None else iter(self._members(self.search))
+
+    def _members(self, search: Search) -> list[Item]:
+        if self._found[0] != self.store.change:
+            self._found = (self.store.change, list(found(self, search)))
+        return self._found[1]
 
     def item(self, number: int) -> Item | None:
         """Find a normal or associated item by its number."""

@@ -43,7 +43,7 @@ class Item:
         """Hold an item that the folder has numbered; with a block its properties are made when asked."""
         self.folder = folder
         self.number = number
-        self.element = element
+        self.element: str = element
         self.change = change
         self.read_change = 0
         self.associated = associated

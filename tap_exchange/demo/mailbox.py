@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_exchange.demo.searches import Search
 from tap_exchange.demo.store import Store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_exchange.demo.exchange import Exchange
     from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.item import Item
 
 CLASS_ELEMENTS = (
     ("IPF.Appointment", "CalendarFolder"),
@@ -48,6 +52,13 @@ class Mailbox:
         if self.archive is not None and path.startswith("archive"):
             return self.archive.folder(path)
         return self.store.folder(path)
+
+    def add_search_folder(self, name: str, matches: Callable[[Item], bool]) -> Folder:
+        """Create a search folder that holds whatever matches, wherever it is."""
+        finder = self.store.distinguished("searchfolders")
+        folder = self.store.new_folder(name, finder, element="SearchFolder")
+        folder.search = Search(matches)
+        return folder
 
     def folders(self) -> list[Folder]:
         """Give the folders a person sees: those below msgfolderroot, parents first."""

@@ -71,6 +71,7 @@ PRIMARY = Tree(
         Line("root", "Finder", "searchfolders"),
         Line("searchfolders", "Unread Mail", None, "IPF.Note", "SearchFolder"),
         Line("searchfolders", "Large Mail", None, "IPF.Note", "SearchFolder"),
+        Line("searchfolders", "Flagged Mail", None, "IPF.Note", "SearchFolder"),
         Line("root", "AllItems", None, "IPF", "SearchFolder"),
         Line("root", "AllContacts", None, "IPF.Note", "SearchFolder"),
         Line("root", "To-Do Search", "todosearch", "IPF.Task", "SearchFolder"),

@@ -113,6 +113,15 @@ ENTRY = {
     "Members": "Member",
     "InboxReminders": "InboxReminder",
     "PredictedActionReasons": "PredictedActionReason",
+    "MentionsEx": "MentionAction",
+    "AppliedHashtags": "AppliedHashtag",
+    "Likes": "Like",
+    "Urls": "Url",
+    "AbchEmailAddresses": "Email",
+    "ContactHandles": "ContactHandle",
+    "SharingMessageActions": "SharingMessageAction",
+    "UserOptions": "VotingOptionData",
+    "Permissions": "Permission",
 }
 # Dictionaries whose entries are <t:Entry Key="...">.
 KEYED = frozenset({"EmailAddresses", "PhoneNumbers", "ImAddresses", "PhysicalAddresses"})
@@ -160,7 +169,7 @@ def element(name: str, value: Any) -> str:  # noqa: ANN401 - whatever a property
         attributes = f' BodyType="{"HTML" if value.html else "Text"}"'
         inside = escape(value.content)
     elif isinstance(value, Address):
-        inside = f"<t:Mailbox>{value.xml()}</t:Mailbox>"
+        inside = value.xml() if name == "Mailbox" else f"<t:Mailbox>{value.xml()}</t:Mailbox>"
     elif isinstance(value, WritesItself):
         inside = value.xml()
     elif isinstance(value, (list, tuple)):

@@ -147,3 +147,8 @@ def _transition(switch: Switch, period: str) -> str:
         f"</t:TimeOffset><t:Month>{switch.month}</t:Month><t:DayOfWeek>{switch.day}</t:DayOfWeek>"
         f"<t:Occurrence>{switch.occurrence}</t:Occurrence></t:RecurringDayTransition>"
     )
+
+
+def zone_at(name: str, local: datetime) -> datetime:
+    """Give the UTC time of a local time in a zone of `ZONES`."""
+    return ZONES[name].to_utc(local)

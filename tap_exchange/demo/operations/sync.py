@@ -17,7 +17,6 @@ MAX_CHANGES = 512
 FOREVER = 1 << 62
 DUMMY_CHANGE_KEY = "CQAAAA=="
 DUMMY_FOLDER_CHANGE_KEY = "AQAAAA=="
-NO_SYNC = ("SearchFolder",)
 
 
 def sync_folder_items(call: Call) -> str:
@@ -37,7 +36,7 @@ def _items_page(call: Call) -> str:
     if target is None:
         raise ServiceError("ErrorInvalidRequest")
     folder = targets.folder_of(call, target, "ErrorSyncFolderNotFound")
-    if folder.search is not None or folder.element in NO_SYNC:
+    if folder.search is not None:
         raise ServiceError("ErrorInvalidFolderTypeForOperation")
     if folder.store.kind == "public":
         raise ServiceError("ErrorInvalidOperation")
