@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PIECE = 64 * 1024
 OK = 200
+# Bytes a second: an answer that comes slower than this, once its time is over, is as good as none.
+SLOWEST = 64 * 1024
 # Others, or one inside another, could blow up beyond any bound while they are being decoded.
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 HEADERS = {
@@ -65,7 +67,7 @@ def post(
         session: Has the connection.
         request: What is sent.
         timeout: Seconds to connect, and between two pieces of the answer.
-        longest: Seconds that the whole answer may take.
+        longest: Seconds that the body may take, and longer for what arrives faster than `SLOWEST`.
         check: Called between the pieces; what it raises ends the reading.
         most: Bytes that the decoded answer may have.
         take: Gets the pieces of a good answer (status 200) as they come; what it raises ends the reading.
@@ -73,11 +75,11 @@ def post(
     Raises:
         requests.RequestException, urllib3.exceptions.HTTPError: the connection failed.
         IncompleteAnswer: the body was cut or cannot be decoded.
-        TooSlowError: it took longer than `longest`.
+        TooSlowError: it takes too long.
         RequestTooBig: it is larger than `most`.
     """
-    deadline = time.monotonic() + longest
     response = session.send(request, stream=True, timeout=timeout, allow_redirects=False)
+    deadline = time.monotonic() + longest
     try:
         taken = take if response.status_code == OK else None
         body = _read(response.raw, deadline, check, most, taken)
@@ -109,7 +111,7 @@ def _read(
             else:
                 take(piece)
             check()
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline + size / SLOWEST:
                 raise TooSlowError
     except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
         raise _cut() from error

@@ -26,7 +26,7 @@ from .errors import FolderError, IncompleteAnswer
 from .faults import MESSAGES, TYPES, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lxml.etree import _Element
 
@@ -173,37 +173,31 @@ Kind = Literal["Item", "Folder"]
 def matched(messages: Sequence[Message], ids: Sequence[str], kind: Kind) -> list[Matched]:
     """Give each asked id its answer, in the order asked; `ids` holds none twice.
 
-    An answer is matched by its id. Errors carry none: theirs is their position when the successes
-    stand at their own positions, else the one id that is left over. An id that was never asked is
-    the asked one in another encoding when everything else stands in its place.
+    An answer is matched by its id, and one that nobody asked for makes all of them doubtful: under
+    the asked id it would falsify a record. Errors carry no id: theirs is their position when the
+    successes stand at their own, else the one id that is left over.
     """
     if len(messages) != len(ids):
         raise _incomplete(f"{len(messages)} response messages for {len(ids)} {kind.lower()}s")
     elements = [None if m.fault else _content(m.element, kind) for m in messages]
     tag = _ITEM_ID if kind == "Item" else _FOLDER_ID
     found = [None if e is None else identity(e, tag)[0] for e in elements]
-    asked = set(ids)
     told = [i for i in found if i is not None]
     if len(told) != len(set(told)):
         raise _incomplete(f"the same {kind.lower()} answered twice")
-    in_place = all(f == i for f, i in zip(found, ids, strict=True) if f in asked)
-    if in_place:
+    if not set(told) <= set(ids):
+        raise _incomplete(f"an answer for another {kind.lower()} than was asked for")
+    if all(f is None or f == i for f, i in zip(found, ids, strict=True)):
         return [Matched(i, element, message.fault) for i, element, message in zip(ids, elements, messages, strict=True)]
-    return _reordered(messages, elements, found, ids)
+    return _reordered(messages, dict(zip(found, elements, strict=True)), ids)
 
 
 def _reordered(
-    messages: Sequence[Message],
-    elements: Sequence[_Element | None],
-    found: Sequence[str | None],
-    ids: Sequence[str],
+    messages: Sequence[Message], by_id: Mapping[str | None, _Element | None], ids: Sequence[str]
 ) -> list[Matched]:
     """Match answers that came in another order: only where no doubt is left."""
-    by_id = dict(zip(found, elements, strict=True))
-    left = [i for i in ids if i not in by_id]
-    faults = [m.fault for m in messages if m.fault is not None]
-    strangers = len(ids) - len(faults) + len(left) != len(ids)
-    if strangers or len({fault.code for fault in faults}) > 1:
+    faults = [message.fault for message in messages if message.fault is not None]
+    if len({fault.code for fault in faults}) > 1:
         raise _incomplete("answers out of order that cannot be told apart")
     rest = iter(faults)
     return [Matched(i, by_id[i], None) if i in by_id else Matched(i, None, next(rest)) for i in ids]

@@ -45,8 +45,6 @@ T = TypeVar("T")
 MOST_SENT = 400_000
 # What is read as it comes costs no memory, but time.
 MOST_STREAMED = 2 * 1024**3
-# An answer that keeps arriving may take so many times the longest pause between its pieces.
-WHOLE_ANSWER = 5
 # These do not pass by themselves, even after the server had been reached.
 LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
 REFUSALS = frozenset({403, 407, 456})
@@ -115,7 +113,7 @@ class Transport:
         self.impersonate = connection.impersonate
         self._connection = connection
         self._url = connection.url
-        self._whole_answer = whole_answer or WHOLE_ANSWER * connection.timeout[1]
+        self._whole_answer = whole_answer or connection.timeout[1]
         self._jitter = jitter
         self._lock = threading.Lock()
         self._welcomed = False

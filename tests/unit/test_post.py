@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_exchange.ews import post as posting
+from tap_exchange.ews import xml
 from tap_exchange.ews.errors import FatalError, IncompleteAnswer, ItemsError, Level, RequestTooBig, Stopped
 from tap_exchange.ews.transport import Transport
 from tests.wire import ANNA, Clock, Connection, RawServer, answer, http, item, pace, reset
@@ -126,6 +127,13 @@ def test_an_answer_that_trickles_for_ever_ends() -> None:
         assert time.monotonic() - began < 2
 
 
+def test_a_large_answer_may_take_its_time_while_it_keeps_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "SLOWEST", 100)
+    body = GOOD.encode()
+    with RawServer(trickle(iter([body[i : i + 60] for i in range(0, len(body), 60)]), 0.05)) as server:
+        assert ask(conversation(server, whole_answer=0.2)) == 1
+
+
 def test_a_stopped_run_reads_no_further() -> None:
     with RawServer(trickle(endless(), 0.05)) as server:
         one = conversation(server, whole_answer=60)
@@ -151,8 +159,7 @@ def test_a_server_that_falls_silent_is_a_timeout() -> None:
 
 
 def test_a_packed_bomb_is_refused_before_it_fills_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    most = 1 << 20
-    monkeypatch.setattr(posting.post, "__kwdefaults__", {"most": most})
+    monkeypatch.setattr(xml, "MOST_BYTES", 1 << 20)
     bomb = gzip.compress(b"<a>" + b" " * (50 << 20) + b"</a>")
     with RawServer(http(bomb, "Content-Encoding: gzip")) as server, pytest.raises(RequestTooBig, match="1 MiB"):
         ask(conversation(server))
