@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,9 +47,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _as_interrupt)
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir()
-    exchange = Exchange.example()
+    exchange = Exchange.example(items=200, mailboxes=2)
     exchange.add_account("service", "demo")
     mailboxes = list(exchange.mailboxes.values())
+    mailboxes[0].add_folder("Old offers").fill(5)
     with serve(exchange) as server, postgres() as database, psycopg.connect(database, autocommit=True) as warehouse:
         say("An embedded Exchange", f"{server.url}: {contents(mailboxes)}")
         say("An embedded PostgreSQL", "schema exchange")
@@ -154,8 +157,8 @@ def edits(mailbox: Mailbox) -> Iterator[str]:
     yield "1 message deleted, 1 moved to Deleted Items"
     archive.rename("Done this year")
     yield "1 folder renamed"
-    doomed = next(folder for folder in mailbox.folders() if folder.distinguished_name is None and folder is not archive)
-    held = doomed.total_count + sum(folder.total_count for folder in doomed.subtree())
+    doomed = mailbox.folder("Old offers")
+    held = doomed.total_count
     doomed.delete()
     yield f"1 folder deleted, with {held} items in it"
 
@@ -191,36 +194,40 @@ def newest_messages(warehouse: psycopg.Connection) -> list[Row]:
         warehouse,
         "select to_char(date_time_received, 'YYYY-MM-DD HH24:MI'),"
         " coalesce(from_address ->> 'name', ''), coalesce(subject, ''), case when is_read then 'yes' else 'no' end"
-        " from live_messages order by date_time_received desc nulls last, item_key limit 6",
+        " from live_messages where date_time_received < now() order by date_time_received desc, item_key limit 6",
     )
 
 
 def compare(warehouse: psycopg.Connection, mailboxes: list[Mailbox]) -> bool:
     """Compare the live views with the mailboxes, item by item, and say how it came out."""
     truth = {
-        (
-            item.id,
-            item.properties.get("Subject") or None,
-            item.properties.get("IsRead") if is_mail(item.element) else None,
-        )
+        (mailbox.address, folder.path, item.id, subject(item), read_flag(item))
         for mailbox in mailboxes
         for folder in mailbox.folders()
         if folder.search is None
         for item in folder.items()
     }
-    streams = {stream for stream in resources.schema_names() if "x-ews-elements" in resources.schema(stream)}
     told = set()
-    for stream in sorted(streams):
-        read = "is_read" if "is_read" in resources.schema(stream)["properties"] else "null::boolean"
-        told.update(ask(warehouse, f"select item_id, nullif(subject, ''), {read} from live_{stream}"))
+    for stream in resources.schema_names():
+        described = resources.schema(stream)
+        if "x-ews-elements" in described:
+            read = "i.is_read" if "is_read" in described["properties"] else "null::boolean"
+            columns = f"i.mailbox, f.path, i.item_id, coalesce(i.subject, ''), {read}"
+            told.update(ask(warehouse, f"select {columns} from live_{stream} i join live_folders f using (folder_key)"))
     same = told == truth
     print(f"\nLive views equal the mailboxes: {'yes' if same else 'NO'} ({len(told)} items there, {len(truth)} here)")
     return same
 
 
-def is_mail(element: str) -> bool:
-    """Tell whether items of this kind are read or unread."""
-    return element in ("Message", "PostItem") or element.startswith("Meeting")
+def subject(item: Item) -> str:
+    """Return an item's subject as a database can hold it: without the control characters that XML forbids."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "\ufffd", item.properties.get("Subject") or "")
+
+
+def read_flag(item: Item) -> bool | None:
+    """Return whether an item is read, None for one that is neither read nor unread."""
+    mail = item.element in ("Message", "PostItem") or item.element.startswith("Meeting")
+    return item.properties.get("IsRead") if mail else None
 
 
 def contents(mailboxes: list[Mailbox]) -> str:

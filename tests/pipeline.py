@@ -278,7 +278,7 @@ def _piped(
 ) -> PipelineRun:
     messages = Messages()
     with _inputs(config, state, catalog) as inputs, _inputs(settings, None, None) as loader_inputs:
-        loader = started([*command, *loader_inputs], stdin=subprocess.PIPE)
+        loader = started([*command, *loader_inputs], {"PGTZ": "UTC"}, stdin=subprocess.PIPE)
         tap = started([sys.executable, "-m", "tap_exchange", *inputs], env)
         with (
             drained(tap.stderr) as log,
