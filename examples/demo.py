@@ -44,7 +44,8 @@ Row = tuple[Any, ...]
 
 def main() -> None:
     """Tell the story."""
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, _as_interrupt)
     shutil.rmtree(WORK, ignore_errors=True)
     WORK.mkdir()
     exchange = Exchange.example(items=200, mailboxes=2)
