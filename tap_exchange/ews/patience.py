@@ -49,15 +49,15 @@ class Question:
 class Refused(Exception):  # noqa: N818 - not an error yet
     """A fault that may pass: what was sent can be sent again.
 
-    `episode` is the trouble before which it was sent (see `Pace.hold`), None when Exchange said
-    nothing; `error` is what it becomes when it does not pass.
+    `error` is what it becomes when it does not pass; `left` the seconds of the back-off that
+    Exchange asked for, which the pace knows already, None when it said nothing.
     """
 
-    def __init__(self, fault: Fault, episode: int | None = None, error: ExchangeError | None = None) -> None:
+    def __init__(self, fault: Fault, error: ExchangeError | None = None) -> None:
         super().__init__(fault.code)
         self.fault = fault
-        self.episode = episode
         self.error = error
+        self.left: float | None = None
 
 
 class Patience:
@@ -95,7 +95,7 @@ class Patience:
         elif refused.error is not None:
             self._reach_again(refused.error)
         elif fault.action is not Action.OLDER_VERSION and fault.code != REDIRECTED:
-            self._back_off(fault, refused.episode)
+            self._check_patience(fault, refused.left or 0.0)
 
     def _sign_in_again(self, fault: Fault, *, welcomed: bool) -> None:
         if self._renewed or not welcomed:
@@ -113,9 +113,7 @@ class Patience:
         self._broken += 1
         if self._broken >= self._question.tries:
             raise self._given_up(refused)
-        if refused.fault.action is Action.BACK_OFF and refused.episode is not None:
-            self._pace.back_off(refused.fault.back_off, refused.episode)
-        else:
+        if refused.left is None:
             self._pause(self._broken)
 
     def _reach_again(self, error: ExchangeError) -> None:
@@ -124,8 +122,8 @@ class Patience:
             raise error
         self._pause(self._unreached + 1)
 
-    def _back_off(self, fault: Fault, episode: int | None) -> None:
-        left = self._pace.back_off(fault.back_off, episode)
+    def _check_patience(self, fault: Fault, left: float) -> None:
+        """Give up a server that stays out of order; the pace does the waiting."""
         if self._waited() + left > self._pace.max_wait:
             question = self._question
             raise error_for(

@@ -191,7 +191,7 @@ class Transport:
             except Refused as refused:  # noqa: PERF203 - nothing beside a request
                 patience.outlast(refused, welcomed=self._welcomed)
             except IncompleteAnswer as error:
-                patience.outlast(Refused(Fault(error.code, error.action), None, error), welcomed=self._welcomed)
+                patience.outlast(Refused(Fault(error.code, error.action), error), welcomed=self._welcomed)
 
     def _ask(
         self,
@@ -204,7 +204,27 @@ class Transport:
     ) -> T:
         version = self._version(question.mailbox)
         payload = self._envelope(question, body, version)
-        reply, episode = self._send(question, payload, reading)
+        with self.pace.slot():
+            reply, episode = self._send(question, payload, reading)
+            sound = reply.status == OK and reply.body is not None and b"Error" not in reply.body
+            if not sound:
+                # Should this ask to slow down, it has to be known before another takes the place.
+                listed = self._heeded(question, reply, version, episode, each=each, reading=reading)
+        if sound:
+            listed = self._heeded(question, reply, version, episode, each=each, reading=reading)
+        return read(listed)
+
+    def _heeded(
+        self,
+        question: Question,
+        reply: Reply,
+        version: int,
+        episode: int,
+        *,
+        each: bool,
+        reading: Reading | None,
+    ) -> list[Message]:
+        """Give the response messages, once the pace is set by what they say."""
         try:
             listed = self._messages(question, reply, version, reading)
             faults = [message.fault for message in listed if message.fault is not None]
@@ -212,14 +232,15 @@ class Transport:
                 fault = replace(faults[0], back_off=_longest_hint(faults))
                 self._refuse(question, fault, version, OK)
         except Refused as refused:
-            raise Refused(refused.fault, episode, refused.error) from None
-        result = read(listed)
+            if refused.fault.action is Action.BACK_OFF:
+                refused.left = self.pace.back_off(refused.fault.back_off, episode)
+            raise
         busy = [fault for fault in faults if fault.action is Action.BACK_OFF]
         if busy:
             self.pace.back_off(_longest_hint(busy), episode)
         else:
             self.pace.answered(episode)
-        return result
+        return listed
 
     def _envelope(self, question: Question, body: str, version: int) -> bytes:
         identity = question.mailbox if self.impersonate else ""
@@ -233,11 +254,11 @@ class Transport:
         return payload
 
     def _send(self, question: Question, payload: bytes, reading: Reading | None) -> tuple[Reply, int]:
-        """Send within the pace, on a lent session; tell before which trouble it went out."""
+        """Send on a lent session, when nothing holds it; tell before which trouble it went out."""
         headers = HEADERS | self._connection.mailbox_headers(question.mailbox)
         headers["client-request-id"] = str(uuid.uuid4())
         request = requests.Request("POST", self._url, headers=headers, data=payload)
-        with self.pace.slot(), self._failing(question), self._connection.session() as session:
+        with self._failing(question), self._connection.session() as session:
             prepared = session.prepare_request(request)
             episode = self.pace.hold()
             with self._counted(question, len(payload)) as replies:
@@ -284,7 +305,7 @@ class Transport:
                 raise FatalError(found.text, code=found.code) from None
             line = f"{question.operation} of {question.mailbox}: {found.text}; it was tried again in vain"
             failed = TransientError(line, code=found.code)
-            raise Refused(Fault(found.code, Action.BACK_OFF), None, failed) from None
+            raise Refused(Fault(found.code, Action.BACK_OFF), failed) from None
 
     def _messages(self, question: Question, reply: Reply, version: int, reading: Reading | None) -> list[Message]:
         """Open the reply: its response messages, unless it is a fault."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,7 +27,7 @@ from tap_exchange.ews.patience import REACHES
 from tests.wire import ANNA, URL, Clock, Connection, answer, envelope, failure, fault, item, success, transport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from requests_mock import Mocker
 
@@ -135,6 +136,27 @@ def test_throttling_waits_as_long_as_the_server_says(requests_mock: Mocker, shap
     assert requests_mock.call_count == 2
     assert one.pace.limit == 2
     assert one.pace.throttled_seconds == 7.0
+
+
+@pytest.mark.parametrize("shape", FOUR_SHAPES)
+def test_a_back_off_is_known_before_another_request_takes_the_place(requests_mock: Mocker, shape: str) -> None:
+    clock = Clock()
+    one = transport(clock=clock)
+    held: list[float] = []
+    leave = one.pace.slot
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        try:
+            with leave():
+                yield
+        finally:
+            held.append(max(0.0, one.pace._until - clock.now))
+
+    one.pace.slot = watched  # type: ignore[method-assign]
+    requests_mock.post(URL, [FOUR_SHAPES[shape], {"text": GOOD}])
+    ask(one)
+    assert held == [7.0, 0.0]
 
 
 def test_throttling_may_be_the_first_answer_of_all(requests_mock: Mocker) -> None:
