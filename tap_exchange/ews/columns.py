@@ -53,7 +53,8 @@ class Column:
     """A column that an element fills: what is asked for it, where it stands in the answer, what it holds.
 
     `ask` is the XML of the property to request, empty when the server sends it anyway; columns that
-    share a property have the same. `path` are the local names of elements below the item.
+    share a property have the same. `path` are the local names of elements below the item. `needs` are
+    the properties, as in `ask`, that a column without an element of its own is computed from.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Column:
     index: str | None = None
     extended: ExtendedPath | None = None
     since: str | None = None
+    needs: tuple[str, ...] = ()
     automatic: bool = False
     selected_by_default: bool = True
     schema: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False, repr=False)
@@ -141,7 +143,7 @@ def _column(name: str, member: Mapping[str, Any]) -> Column:
     index = extended = None
     ask = ""
     if isinstance(asked, str):
-        ask = f"<t:FieldURI FieldURI={quoteattr(asked)}/>"
+        ask = _field(asked)
     elif asked and "indexed" in asked:
         index = asked["indexed"]["index"]
         uri = quoteattr(asked["indexed"]["field"])
@@ -159,10 +161,15 @@ def _column(name: str, member: Mapping[str, Any]) -> Column:
         index=index,
         extended=extended,
         since=ews.get("since"),
+        needs=tuple(_field(uri) for uri in ews.get("needs", ())),
         automatic=member.get("x-inclusion") == "automatic",
         selected_by_default=member.get("x-selected-by-default", True),
         schema=member,
     )
+
+
+def _field(uri: str) -> str:
+    return f"<t:FieldURI FieldURI={quoteattr(uri)}/>"
 
 
 def _own_column(entry: ExtendedProperty) -> Column:

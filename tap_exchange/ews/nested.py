@@ -14,6 +14,7 @@ from typing import Any, cast
 from lxml import etree
 
 from tap_exchange.ews.values import SCALARS
+from tap_exchange.ews.zones import iana_name, is_windows_zone
 
 Element = etree._Element  # noqa: SLF001 - the class has no public name
 Problems = list[tuple[str, Any]]
@@ -142,18 +143,10 @@ def headers(element: Element, _problems: Problems) -> list[dict[str, str | None]
 
 
 def time_zone(element: Element, _problems: Problems) -> dict[str, Any]:
-    """Read a time zone: its id and name, and its definition when Windows does not know the id."""
-    zone = element.get("Id")
+    """Read a time zone: its id and names, and its definition when Windows does not know the id."""
+    zone, name = element.get("Id"), element.get("Name")
     definition = tree(element) if len(element) and not is_windows_zone(zone) else None
-    return {"id": zone, "name": element.get("Name"), "definition": definition}
-
-
-@lru_cache(maxsize=1024)
-def is_windows_zone(zone: str | None) -> bool:
-    """Say whether a time zone id is one that Windows defines, so that its rules are known without it."""
-    from exchangelib.winzone import MS_TIMEZONE_TO_IANA_MAP  # noqa: PLC0415 - slow, and only calendars need it
-
-    return zone in MS_TIMEZONE_TO_IANA_MAP
+    return {"id": zone, "name": name, "iana": iana_name(zone, name), "definition": definition}
 
 
 def fields_of(properties: Properties) -> dict[str, tuple[Field, ...]]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tap_exchange.ews.handlers import Notes, attribute_handler, handler_of, id_handler, ignore
 from tap_exchange.ews.nested import T, add, local_name, tree
 from tap_exchange.ews.values import SCALARS, text
+from tap_exchange.ews.zones import local_days
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     Entry = tuple[str | None, Parse | Handler]
 
 MISFITS, UNKNOWN, ELEMENT_NAME = "unparsed", "other", "element_name"
+FIRST_DAY, LAST_DAY = "local_start_date", "local_end_date"
 
 
 def converter(
@@ -115,6 +117,7 @@ def _finisher(columns: Sequence[Column]) -> Handler:
     """Return what ends a conversion: the columns that tell about the element as a whole."""
     by_kind = {column.kind: column.name for column in columns if not column.path}
     unparsed, other, element_name = by_kind.get(MISFITS), by_kind.get(UNKNOWN), by_kind.get(ELEMENT_NAME)
+    first_day, last_day = by_kind.get(FIRST_DAY), by_kind.get(LAST_DAY)
 
     def finish(element: Element, record: Record, notes: Notes) -> None:
         if notes.problems and unparsed:
@@ -126,5 +129,11 @@ def _finisher(columns: Sequence[Column]) -> Handler:
             record[other] = notes.unknown
         if element_name:
             record[element_name] = local_name(element.tag)
+        if first_day or last_day:
+            first, last = local_days(element)
+            if first_day:
+                record[first_day] = first
+            if last_day:
+                record[last_day] = last
 
     return finish

@@ -17,6 +17,7 @@ from tap_exchange.ews.records import converter
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tap_exchange.ews.columns import Column
     from tap_exchange.ews.handlers import Record
     from tap_exchange.ews.nested import Element
 
@@ -125,19 +126,44 @@ def _made(
     for column in columns:
         if column.ask and column.name not in missing | unwanted and column.is_known_to(version):
             asked.setdefault(column.ask, []).append(column.name)
-    wanted = {name for group in asked.values() for name in group}
+    computed = _ask_for_computed(asked, columns, missing, version)
+    wanted = {name for group in asked.values() for name in group} | computed
     element = "FolderShape" if stream == FOLDERS else "ItemShape"
     return Shape(
         stream=stream,
         columns=names,
         settings=settings,
-        missing=frozenset(column.name for column in columns if column.ask) - wanted,
+        missing=frozenset(column.name for column in columns if column.ask or column.needs) - wanted,
         version=version,
         has_folder_id=has_folder_id,
         groups=tuple(tuple(group) for group in asked.values() if group),
         xml=_xml(element, _content_xml(settings, version, wanted), asked),
         convert=_converter(stream, names, settings, has_folder_id),
     )
+
+
+def _ask_for_computed(
+    asked: dict[str, list[str]], columns: Iterable[Column], missing: frozenset[str], version: str | None
+) -> set[str]:
+    """Add to what is asked the properties that computed columns need, and return the names of those that get all.
+
+    A property that only they need is theirs to leave out; one that is left out leaves them out too.
+    """
+    left_out = {column.ask for column in columns if column.name in missing}
+    computed = {
+        column.name: column.needs
+        for column in columns
+        if column.needs
+        and column.name not in missing
+        and left_out.isdisjoint(column.needs)
+        and column.is_known_to(version)
+    }
+    for name, needs in computed.items():
+        for path in needs:
+            group = asked.setdefault(path, [])
+            if not group:
+                group.append(name)
+    return set(computed)
 
 
 @lru_cache(maxsize=64)

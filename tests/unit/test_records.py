@@ -314,6 +314,7 @@ def test_a_zone_that_windows_does_not_know_keeps_its_definition() -> None:
     assert record["start_time_zone"] == {
         "id": "W. Europe Standard Time",
         "name": "(UTC+01:00) Berlin",
+        "iana": "Europe/Berlin",
         "definition": None,
     }
     assert record["end_time_zone"]["id"] == "tzone://Example/Moon"

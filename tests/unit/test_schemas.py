@@ -12,7 +12,7 @@ from lxml import etree
 
 from tap_exchange.ews.columns import VERSIONS, columns_of, item_streams
 from tap_exchange.ews.nested import COMPILED, READERS
-from tap_exchange.ews.records import ELEMENT_NAME, MISFITS, UNKNOWN
+from tap_exchange.ews.records import ELEMENT_NAME, FIRST_DAY, LAST_DAY, MISFITS, UNKNOWN
 from tap_exchange.ews.values import SCALARS
 from tap_exchange.resources import catalog_schema, schema, schema_names, view_sql
 from tests.elements import XSD, element, enumeration, needs_xsd
@@ -139,7 +139,7 @@ def test_costly_and_double_content_is_left_out_unless_asked_for() -> None:
 
 def test_calendar_view_has_the_columns_of_calendar_items_and_its_own() -> None:
     stored, view = schema("calendar_items")["properties"], schema("calendar_view")["properties"]
-    own = {"series_item_key", "viewed_at", "local_start_date", "local_end_date"}
+    own = {"series_item_key", "viewed_at"}
     assert set(view) == set(stored) | own
     assert all(view[column]["type"] == stored[column]["type"] for column in stored)
 
@@ -160,7 +160,18 @@ def test_one_column_has_one_type_in_every_stream() -> None:
 
 def test_the_documentation_has_every_kind_of_value() -> None:
     text = (Path(__file__).resolve().parents[2] / "docs" / "schemas.md").read_text(encoding="utf-8")
-    known = {*SCALARS, *READERS, *COMPILED, "body", "body_truncated", MISFITS, UNKNOWN, ELEMENT_NAME}
+    known = {
+        *SCALARS,
+        *READERS,
+        *COMPILED,
+        "body",
+        "body_truncated",
+        MISFITS,
+        UNKNOWN,
+        ELEMENT_NAME,
+        FIRST_DAY,
+        LAST_DAY,
+    }
     within = (member for name in schema_names() for _, member in nodes(schema(name)))
     used = {member["x-ews"]["kind"] for member in within if "x-ews" in member}
     assert used == known
@@ -186,6 +197,8 @@ def test_every_property_that_is_asked_for_exists_in_microsofts_types(name: str) 
     assert set(VERSIONS) <= versions
     for column in columns_of(name):
         assert column.since is None or column.since in versions
+        for needed in column.needs:
+            assert element(needed).get("FieldURI") in enumeration("UnindexedFieldURIType"), column.name
         if not column.ask:
             continue
         path = element(column.ask)

@@ -155,3 +155,24 @@ def test_every_shape_is_valid_by_microsofts_schema(stream: str, version: str | N
     request = element(f"<m:{operation} {NAMESPACES}>{made.for_server(version).xml}{ids}</m:{operation}>")
     assert request.tag == f"{{{MESSAGES}}}{operation}"
     message_schema().assertValid(request)
+
+
+DAYS = {"local_start_date", "local_end_date"}
+NEEDED = ["calendar:Start", "calendar:End", "calendar:IsAllDayEvent", "calendar:StartTimeZone", "calendar:EndTimeZone"]
+
+
+def test_a_computed_column_asks_once_for_what_it_is_computed_from() -> None:
+    assert asked(shape("calendar_items", DAYS, settings=PLAIN)) == NEEDED
+    assert sorted(asked(shape("calendar_items", {*DAYS, "end_time", "start_time"}, settings=PLAIN))) == sorted(NEEDED)
+    assert "calendar:StartTimeZone" not in asked(shape("calendar_items", {"start_time"}, settings=PLAIN))
+
+
+def test_a_computed_column_is_left_out_with_what_it_is_computed_from() -> None:
+    made = shape("calendar_items", {*DAYS, "start_time", "start_time_zone"}, settings=PLAIN)
+    smaller = made.without(["start_time_zone"])
+    assert asked(smaller) == ["calendar:Start"]
+    assert smaller.missing == {*DAYS, "start_time_zone"}
+    alone = shape("calendar_items", DAYS, settings=PLAIN)
+    assert alone.groups[0] == ("local_start_date",)
+    assert not asked(alone.without(alone.columns))
+    assert asked(alone.without(["local_start_date"])) == NEEDED  # the other one still needs all of them
