@@ -158,10 +158,11 @@ def _ask_for_computed(
         and left_out.isdisjoint(column.needs)
         and column.is_known_to(version)
     }
+    shared = {path for path, group in asked.items() if group}
     for name, needs in computed.items():
         for path in needs:
             group = asked.setdefault(path, [])
-            if not group:
+            if path not in shared:
                 group.append(name)
     return set(computed)
 
