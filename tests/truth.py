@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.columns import stream_of
-from tap_exchange.resources import schema, view_sql
+from tap_exchange.resources import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import psycopg
 
     from tap_exchange.demo.mailbox import Mailbox
 
@@ -25,6 +24,8 @@ STREAMS = (
     "other_items",
 )
 
+Views = Callable[[str], dict[str, dict[str, Any]]]
+"""Gives the live rows of a stream by key."""
 Rows = dict[str, tuple[Any, ...]]
 """By stream and item id: path of the folder, subject, whether it is read, item class."""
 
@@ -46,28 +47,20 @@ def truth(mailbox: Mailbox, without: Iterable[str] = ()) -> Rows:
     return rows
 
 
-def shown(connection: psycopg.Connection[Any], mailbox: str) -> Rows:
-    """Return what the live views show of a mailbox, made anew."""
-    connection.execute(view_sql("postgresql"))
-    rows: Rows = {}
-    for stream in STREAMS:
-        if connection.execute("select to_regclass(%s)", [f"live_{stream}"]).fetchone() == (None,):
-            continue
-        found = connection.execute(
-            f"select i.item_id, f.path, nullif(i.subject, ''), (to_jsonb(i) ->> 'is_read')::boolean from live_{stream} i"  # noqa: S608
-            " left join live_folders f using (folder_key) where i.mailbox = %s",
-            [mailbox],
-        ).fetchall()
-        for item_id, *values in found:
-            assert f"{stream} {item_id}" not in rows, "an item is shown twice"
-            rows[f"{stream} {item_id}"] = tuple(values)
-    return rows
+def shown(views: Views, mailbox: str) -> Rows:
+    """Return what the live views show of a mailbox; `views` gives the live rows of a stream by key."""
+    paths = {key: folder["path"] for key, folder in views("folders").items()}
+    return {
+        f"{stream} {row['item_id']}": (paths.get(row["folder_key"]), row["subject"] or None, row.get("is_read"))
+        for stream in STREAMS
+        for row in views(stream).values()
+        if row["mailbox"] == mailbox
+    }
 
 
-def shown_folders(connection: psycopg.Connection[Any], mailbox: str) -> dict[str, int]:
+def shown_folders(views: Views, mailbox: str) -> dict[str, int]:
     """Return the paths of the folders that the live view shows, with their counts."""
-    found = connection.execute("select path, total_count from live_folders where mailbox = %s", [mailbox])
-    return dict(found.fetchall())
+    return {row["path"]: row["total_count"] for row in views("folders").values() if row["mailbox"] == mailbox}
 
 
 def true_folders(mailbox: Mailbox) -> dict[str, int]:
