@@ -139,6 +139,8 @@ _MEANINGS_OF_CODES: dict[str, str] = {
     "ErrorImpersonationDenied": "grant the account the role ApplicationImpersonation",
     "ErrorImpersonationFailed": "grant the account the role ApplicationImpersonation",
     "ErrorAccessDenied": "access denied; grant full access, or impersonate (`access_type`)",
+    "ErrorNoPublicFolderReplicaAvailable": "there are no public folders; take them out of `stores`",
+    "ErrorNoPublicFolderServerAvailable": "there are no public folders; take them out of `stores`",
     "ErrorArchiveMailboxNotEnabled": "the mailbox has no archive; take it out of `stores`",
     "ErrorSchemaValidation": "Exchange finds the request invalid; check `extended_properties`",
     "ErrorOrganizationAccessBlocked": "the organization blocks EWS; its admin has to allow it",

@@ -69,13 +69,12 @@ _CODES: dict[Action, str] = {
     Action.BACK_OFF: """
         ErrorServerBusy ErrorInternalServerTransientError ErrorTimeoutExpired
         ErrorMailboxMoveInProgress ErrorMailboxStoreUnavailable ErrorMailboxFailover
-        ErrorConnectionFailed ErrorADUnavailable ErrorADOperation ErrorInsufficientResources
+        ErrorConnectionFailed ErrorADUnavailable ErrorInsufficientResources
         ErrorNotEnoughMemory ErrorTooManyObjectsOpened ErrorExceededConnectionCount
         ErrorClientDisconnected ErrorServiceUnavailable ErrorRequestAborted ErrorProxyCallFailed
         ErrorProxyRequestProcessingFailed ErrorNoRespondingCASInDestinationSite
-        ErrorProxyTokenExpired ErrorNoPublicFolderReplicaAvailable
-        ErrorNoPublicFolderServerAvailable
-    """,
+        ErrorProxyTokenExpired
+        """,
     Action.ASK_LESS: """
         ErrorRequestStreamTooBig ErrorExceededFindCountLimit ErrorCalendarViewRangeTooBig
         ErrorResultSetTooBig ErrorOccurrenceTimeSpanTooBig ErrorTimeIntervalTooBig
@@ -88,11 +87,13 @@ _CODES: dict[Action, str] = {
         ErrorMailboxConfiguration ErrorMailboxLogonFailed ErrorMissingEmailAddress
         ErrorInvalidSmtpAddress ErrorNonPrimarySmtpAddress ErrorArchiveMailboxNotEnabled
         ErrorArchiveMailboxServiceDiscoveryFailed ErrorInvalidUserSid
-        ErrorPublicFolderMailboxDiscoveryFailed ErrorPublicFolderServerNotFound
+        ErrorPublicFolderMailboxDiscoveryFailed ErrorNoPublicFolderReplicaAvailable
+        ErrorNoPublicFolderServerAvailable ErrorPublicFolderServerNotFound
         ErrorWrongServerVersion ErrorUnifiedGroupMailboxNotFound ErrorMissingExchangePrincipal
+        ErrorInvalidLicense
     """,
     Action.FATAL: """
-        ErrorOrganizationAccessBlocked ErrorInvalidLicense ErrorCallerIsInvalidADAccount
+        ErrorOrganizationAccessBlocked ErrorCallerIsInvalidADAccount
     """,
     Action.OLDER_VERSION: """
         ErrorInvalidServerVersion ErrorIncorrectSchemaVersion

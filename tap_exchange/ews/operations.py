@@ -99,14 +99,24 @@ class Mailbox:
         return None
 
     def root(self) -> FolderInfo:
-        """Get the root folder of the store, under which all its folders stand."""
+        """Get the root folder of the store, under which all its folders stand.
+
+        Raises:
+            MailboxError: the mailbox, or this store of it, cannot be opened.
+        """
         ids = ask.distinguished_ids([ask.ROOTS[self.store]], self._owner)
-        return self.transport.call(
-            "GetFolder",
-            ask.get_folder(ids, ask.DEFAULT_FOLDERS),
-            mailbox=self.address,
-            read=strict.root_folder,
-        )
+        try:
+            return self.transport.call(
+                "GetFolder",
+                ask.get_folder(ids, ask.DEFAULT_FOLDERS),
+                mailbox=self.address,
+                read=strict.root_folder,
+            )
+        except MailboxError as error:
+            if error.action not in {Action.FOLDER_GONE, Action.ITEM_GONE}:
+                raise
+            line = f"{self.address} has no {self.store.replace('_', ' ')} ({error.code}); take it out of `stores`"
+            raise MailboxError(line, code=error.code, action=error.action) from None
 
     def distinguished(self) -> dict[str, str]:
         """Map folder ids to distinguished names, of all the store has; one request as a rule."""

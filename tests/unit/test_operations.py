@@ -120,6 +120,11 @@ def test_a_missing_word_for_the_last_page_means_the_last(requests_mock: Mocker) 
     assert mailbox().sync_items("F", None).last
 
 
+def whole_message() -> str:
+    whole = page(CREATE)
+    return whole[whole.index("<m:SyncFolderItemsResponseMessage") : whole.index("</m:ResponseMessages>")]
+
+
 INCOMPLETE = {
     "no changes element": page(CREATE).replace("Changes>", "Other>"),
     "no state": page(CREATE, state=""),
@@ -129,11 +134,11 @@ INCOMPLETE = {
     "a deletion without an id": page("<t:Delete/>"),
     "an empty creation": page("<t:Create/>"),
     "two items in a creation": page(CREATE.replace("</t:Create>", "<t:Message/></t:Create>")),
-    "an unknown kind of change": page(CREATE, '<t:Rename><t:ItemId Id="A"/></t:Rename>'),
+    "an unknown kind of change": page(CREATE, READ.replace("ReadFlagChange", "Rename")),
     "a read flag without its value": page(READ.replace("<t:IsRead>false</t:IsRead>", "")),
     "a read flag that is neither": page(READ.replace("false", "perhaps")),
     "a last page that is neither": page(CREATE, last="maybe"),
-    "two response messages": answer("SyncFolderItems", *[success("SyncFolderItems", "")] * 2),
+    "two response messages": page(CREATE).replace("</m:ResponseMessages>", f"{whole_message()}</m:ResponseMessages>"),
 }
 
 
@@ -224,7 +229,10 @@ def test_the_hierarchys_changes(requests_mock: Mocker) -> None:
 
 
 def test_an_unknown_change_of_the_hierarchy_is_not_skipped(requests_mock: Mocker) -> None:
-    requests_mock.post(URL, text=page("<t:ReadFlagChange/>", operation="SyncFolderHierarchy"))
+    requests_mock.post(
+        URL,
+        text=page('<t:Rename><t:Folder><t:FolderId Id="F"/></t:Folder></t:Rename>', operation="SyncFolderHierarchy"),
+    )
     with pytest.raises(IncompleteAnswer):
         mailbox().sync_hierarchy("R", None)
 
@@ -469,6 +477,20 @@ def test_a_root_that_cannot_be_opened_is_the_mailboxes_failure(requests_mock: Mo
         mailbox().root()
     assert raised.value.code == code
     assert ANNA in str(raised.value)
+
+
+def test_a_store_that_the_mailbox_lacks_is_named(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=answer("GetFolder", failure("GetFolder", "ErrorFolderNotFound")))
+    with pytest.raises(MailboxError, match="has no recoverable items"):
+        mailbox(store="recoverable_items").root()
+
+
+def test_public_folders_that_do_not_exist_are_not_waited_for(requests_mock: Mocker) -> None:
+    gone = failure("GetFolder", "ErrorNoPublicFolderReplicaAvailable")
+    requests_mock.post(URL, text=answer("GetFolder", gone))
+    with pytest.raises(MailboxError, match="no public folders"):
+        mailbox(store="public_folders").root()
+    assert requests_mock.call_count == 1
 
 
 def named(mock: Mocker, number: int = -1) -> list[str]:
