@@ -112,6 +112,17 @@ class Conveyor:
     async def _write(self, entry: _Entry) -> None:
         page = entry.page
         self._write_rows(page.opening())
+        await self._write_batches(entry)
+        again = [_Batch(load, 0, self._loop) for load in await page.look_again()]
+        entry.batches.extend(again)
+        self._waiting.extendleft(reversed(again))
+        self._start()
+        await self._write_batches(entry)
+        self._write_rows(await page.settle())
+        page.advance()
+        self._writer.end_page(page)
+
+    async def _write_batches(self, entry: _Entry) -> None:
         while entry.batches:
             batch = entry.batches.popleft()  # and let go of, when it is written
             if not batch.is_started:
@@ -119,14 +130,11 @@ class Conveyor:
                 self._begin(batch)
             loaded = await batch.loaded
             entry.batches.extendleft(reversed(batch.follow_ups))
-            self._write_rows(page.take(loaded))
+            self._write_rows(entry.page.take(loaded))
             self._started -= 1
             self._held -= loaded.size
             self._start()
             await self._notify()
-        self._write_rows(await page.settle())
-        page.advance()
-        self._writer.end_page(page)
 
     def _write_rows(self, rows: Iterable[Row]) -> None:
         write = self._writer.write

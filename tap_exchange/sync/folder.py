@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
-from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, MailboxError, StateError, Stopped
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    FatalError,
+    FolderError,
+    MailboxError,
+    StateError,
+    Stopped,
+    TransientError,
+)
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync import stubborn
 from tap_exchange.sync.changes import LOADED_KINDS, net
@@ -109,10 +117,6 @@ class FolderSync:
         """Keep an item that exists: it tells a missing item from a store that is down."""
         self.store.known_items[self.place.folder_id] = item_id
 
-    async def store_answers(self) -> bool:
-        """Return whether an item known elsewhere in the mailbox is found."""
-        return await self.store.answers(self.place.folder_id)
-
     def block(self) -> None:
         """End the folder's sync without moving its bookmark: the store answers ErrorItemNotFound for everything."""
         self.blocked = True
@@ -124,9 +128,12 @@ class FolderSync:
         )
 
     def fail(self, error: Exception) -> None:
-        """Remember the first error; no further page is asked for."""
+        """Remember the first error; no further page is asked for.
+
+        What outlasted every wait is the server's trouble: each other folder would wait as long once more.
+        """
         self.error = self.error or error
-        if isinstance(error, MailboxError):
+        if isinstance(error, (MailboxError, TransientError)):
             self.store.fail(error)
 
     def must_stop(self) -> bool:

@@ -10,30 +10,21 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import (
-    ExchangeError,
-    IncompleteAnswer,
-    ItemsError,
-    RequestTooBig,
-    TransientError,
-    item_action,
-)
+from tap_exchange.ews.errors import item_action
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync.page import Corrupt, Loaded, Place, Record, Row
-from tap_exchange.sync.salvage import salvage
+from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, salvage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tap_exchange.ews.answers import Answer, ItemChange
+    from tap_exchange.ews.errors import ExchangeError
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
     from tap_exchange.sync.selection import Selection
 
 logger = logging.getLogger(__name__)
-
-FAILS_AS_A_WHOLE = (ItemsError, IncompleteAnswer, RequestTooBig, TransientError)
-"""Errors of a GetItem that one item of it may cause: without that item the others can be read."""
 
 
 def change_row(
@@ -60,6 +51,11 @@ def change_row(
             "origin": origin,
         },
     )
+
+
+def unreadable_row(place: Place, corrupt: Corrupt, origin: str) -> Row:
+    """Return the row of item_changes of an item of which nothing could be read."""
+    return change_row(place, corrupt.change, stream=corrupt.stream, has_row=False, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +128,44 @@ class Loader:
         if rescue.gone:
             loaded.not_found.append(change)
             return
-        if rescue.answer is None and not rescue.server_answers:
-            loaded.failed.append(change)
-            loaded.error = failure if isinstance(failure, Exception) else loaded.error
-            return
+        salvaged = rescue.answer is not None
+        corrupt = Corrupt(
+            change=change,
+            stream=shape.stream,
+            stage="load",
+            code=code,
+            message=explain(code, rescue.missing, salvaged=salvaged),
+            missing=rescue.missing,
+            salvaged=salvaged,
+        )
         if rescue.answer is not None and rescue.answer.record is not None:
             record = dict.fromkeys(shape.columns)
             record.update(rescue.answer.record)
             self._emit(change, record, shape.stream, origin, loaded)
+        elif rescue.told:
+            loaded.rows.append(unreadable_row(self.place, corrupt, origin))
         else:
-            loaded.rows.append(change_row(self.place, change, stream=shape.stream, has_row=False, origin=origin))
-        if rescue.missing or rescue.answer is None:
+            loaded.suspects.append(corrupt)
+            return
+        if rescue.missing or not salvaged:
             logger.debug("item %s could not be read whole: %s", self.place.key(change.item_id), code)
-            loaded.corrupt.append(
-                Corrupt(
-                    change=change,
-                    stream=shape.stream,
-                    stage="load",
-                    code=code,
-                    message=explain(code, rescue.missing, salvaged=rescue.answer is not None),
-                    missing=rescue.missing,
-                    salvaged=rescue.answer is not None,
-                )
-            )
+            loaded.corrupt.append(corrupt)
+
+    def load_again(self, suspects: Sequence[Corrupt], origin: str) -> Loaded:
+        """Try items once more, each alone, whose requests failed; the server is known to answer by now."""
+        loaded = Loaded()
+        for suspect in suspects:
+            change, shape = suspect.change, self.selection.shape(suspect.stream)
+            if shape is None:
+                raise AssertionError(f"{suspect.stream} is not selected")
+            try:
+                (answer,) = self.wire.get_items([change.item_id], shape, tries=1)
+            except FAILS_AS_A_WHOLE:
+                loaded.rows.append(unreadable_row(self.place, suspect, origin))
+                loaded.corrupt.append(suspect)
+            else:
+                self._take(change, answer, shape, origin, loaded)
+        return loaded
 
     def _emit(self, change: ItemChange, record: Record, stream: str, origin: str, loaded: Loaded) -> None:
         place = self.place

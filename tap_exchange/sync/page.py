@@ -82,7 +82,7 @@ class FollowUp:
 
 @dataclass(slots=True)
 class Loaded:
-    """What one batch came to: each change of it is in exactly one of rows, not_found, corrupt or failed.
+    """What one batch came to: each change of it is in exactly one of rows, not_found, corrupt, suspects or failed.
 
     A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received. What follows it is
     loaded next and written right behind it; `bad_attachments` are of items that are loaded here or were before.
@@ -92,6 +92,8 @@ class Loaded:
     loaded: list[ItemChange] = field(default_factory=list)
     not_found: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
+    suspects: list[Corrupt] = field(default_factory=list)
+    """Items whose requests failed as a whole: they are corrupt, or the server was in trouble."""
     failed: list[ItemChange] = field(default_factory=list)
     bad_attachments: list[BadAttachment] = field(default_factory=list)
     follow_ups: list[FollowUp] = field(default_factory=list)
@@ -104,6 +106,11 @@ def no_rows() -> Iterable[Row]:
     return ()
 
 
+async def no_loads() -> Iterable[Callable[[], Loaded]]:
+    """Return no load."""
+    return ()
+
+
 async def nothing_to_settle() -> Iterable[Row]:
     """Return no row."""
     return ()
@@ -113,13 +120,15 @@ async def nothing_to_settle() -> Iterable[Row]:
 class Page:
     """One page of changes, the unit of truth: the bookmark moves after its last record, or not at all.
 
-    `opening` rows are made as the page is begun, `take` turns a loaded batch into rows, `settle` runs after the
-    last batch and may ask the server again, `advance` moves the bookmark. All are called by the writing thread.
+    `opening` rows are made as the page is begun, `take` turns a loaded batch into rows, `look_again` gives the
+    loads that its outcome calls for, `settle` runs after the last of them and may ask the server again, `advance`
+    moves the bookmark. All are called by the writing thread.
     """
 
     opening: Callable[[], Iterable[Row]] = no_rows
     loads: list[Callable[[], Loaded]] = field(default_factory=list)
     take: Callable[[Loaded], Iterable[Row]] = lambda loaded: loaded.rows
+    look_again: Callable[[], Awaitable[Iterable[Callable[[], Loaded]]]] = no_loads
     settle: Callable[[], Awaitable[Iterable[Row]]] = nothing_to_settle
     advance: Callable[[], None] = lambda: None
     counts: bool = True

@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import (
-    ExchangeError,
-    IncompleteAnswer,
-    ItemsError,
-    RequestTooBig,
-    TransientError,
-    item_action,
-)
+from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig, item_action
 from tap_exchange.ews.faults import Action
 
 if TYPE_CHECKING:
@@ -20,18 +13,19 @@ if TYPE_CHECKING:
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
 
+FAILS_AS_A_WHOLE = (ItemsError, IncompleteAnswer, RequestTooBig)
+"""Errors of a GetItem that one item of it may cause: without that item the others can be read."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rescue:
-    """What became of a bad item: its answer in the largest shape that works, and the columns it lacks.
-
-    `server_answers` is false when even another request failed, so that the item is not to blame.
-    """
+    """What became of a bad item: its answer in the largest shape that works, and the columns it lacks."""
 
     answer: Answer | None
     missing: tuple[str, ...] = ()
     gone: bool = False
-    server_answers: bool = True
+    told: bool = True
+    """Whether the server named the item as the trouble; else its requests failed, and the server may be the trouble."""
 
 
 class _Gone(Exception):  # noqa: N818
@@ -43,15 +37,16 @@ def salvage(wire: Mailbox, item_id: str, shape: Shape) -> Rescue:
 
     First once more alone, then without any property, which tells whether anything can be read; then, as long as
     the remaining properties fail together, the shortest failing prefix of them is found by bisecting, and its last
-    one left out.
+    one left out. Raises what speaks of the server or the mailbox.
     """
     try:
         if (answer := _read(wire, item_id, shape)) is not None:
             return Rescue(answer)
+        nothing = shape.without(shape.columns)
+        bare = _ask(wire, item_id, nothing)
+        if bare is None or bare.record is None:
+            return Rescue(None, shape.columns, told=bare is not None)
         properties = list(shape.groups)
-        bare = _read(wire, item_id, shape.without(shape.columns))
-        if bare is None:
-            return Rescue(None, shape.columns, server_answers=_server_answers(wire))
         missing: list[str] = []
         good = 0
         while properties:
@@ -59,6 +54,8 @@ def salvage(wire: Mailbox, item_id: str, shape: Shape) -> Rescue:
             missing += properties.pop(good)
             if (answer := _read(wire, item_id, shape.without(missing))) is not None:
                 return Rescue(answer, tuple(missing))
+            if _read(wire, item_id, nothing) is None:  # what could be read before: the trouble is not the item's
+                return Rescue(None, shape.columns, told=False)
         return Rescue(bare, tuple(missing))
     except _Gone:
         return Rescue(None, gone=True)
@@ -82,21 +79,17 @@ def _only(shape: Shape, properties: list[tuple[str, ...]]) -> Shape:
 
 
 def _read(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:
-    """Ask for one item once, None when it fails."""
+    """Ask for one item once, None when it cannot be read."""
+    answer = _ask(wire, item_id, shape)
+    return None if answer is None or answer.record is None else answer
+
+
+def _ask(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:
+    """Ask for one item once, None when the request fails as a whole."""
     try:
         (answer,) = wire.get_items([item_id], shape, tries=1)
-    except (ItemsError, IncompleteAnswer, RequestTooBig, TransientError):
+    except FAILS_AS_A_WHOLE:
         return None
-    if answer.record is not None:
-        return answer
-    if item_action(answer.code or "") is Action.ITEM_GONE:
+    if answer.record is None and item_action(answer.code or "") is Action.ITEM_GONE:
         raise _Gone
-    return None
-
-
-def _server_answers(wire: Mailbox) -> bool:
-    try:
-        wire.root()
-    except ExchangeError:
-        return False
-    return True
+    return answer

@@ -17,7 +17,7 @@ from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.scope import WITHOUT_FEED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.sync.bookmarks import FolderMark, StoreMark
@@ -133,33 +133,52 @@ class StoreSync:
 
         await self.run.conveyor.put(Page(opening=opening, advance=advance))
 
-    async def answers(self, folder_id: str) -> bool:
-        """Return whether the store finds an item that is known to exist outside of a folder.
+    async def answers(self, folder_id: str, doubted: Collection[str] = ()) -> bool:
+        """Return whether the store gives an item that is known to exist, and is none of the doubted ones.
 
-        Items loaded in this run are asked first, then such as another folder lists now. True also
-        when the mailbox has no other item to ask for: nothing then speaks against the answers.
+        Items loaded in this run are asked first, then such as other folders list now, then as this one does. Where
+        there is none at all nothing speaks against the answers.
         """
-        known = [item for folder, item in self.known_items.items() if folder != folder_id][-3:]
+        known = [item for item in self.known_items.values() if item not in doubted][-3:]
         for item_id in known:
-            if await self.run.conveyor.call(self._finds, item_id):
+            if await self.run.conveyor.call(self._gives, item_id):
                 return True
-        listed = await self._listed_items(folder_id)
+        listed = await self._listed_items(folder_id, doubted)
         for item_id in listed:
-            if await self.run.conveyor.call(self._finds, item_id):
+            if await self.run.conveyor.call(self._gives, item_id):
                 return True
         return not known and not listed
 
-    async def _listed_items(self, folder_id: str) -> list[str]:
-        """Return the newest items of another folder, as a listing tells them."""
-        for other, mark in self.mark["folders"].items():
-            if other != folder_id and mark.get("count") and mark.get("type") not in WITHOUT_FEED:
-                found = await self.run.conveyor.call(partial(self.wire.find_items, other, offset=0, page_size=3))
-                if found.items:
-                    return [item.item_id for item in found.items]
+    async def _listed_items(self, folder_id: str, doubted: Collection[str]) -> list[str]:
+        """Return a few items of another folder, or of this one, as a listing tells them."""
+        holding = [
+            other
+            for other, mark in self.mark["folders"].items()
+            if mark.get("count") and mark.get("type") not in WITHOUT_FEED
+        ]
+        for other in sorted(holding, key=lambda other: other == folder_id):
+            found = await self.run.conveyor.call(self._lists, other)
+            items = [item_id for item_id in found if item_id not in doubted]
+            if items:
+                return items[:3]
         return []
 
-    def _finds(self, item_id: str) -> bool:
-        (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
+    def _lists(self, folder_id: str) -> list[str]:
+        try:
+            found = self.wire.find_items(folder_id, offset=0, page_size=50)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError:
+            return []
+        return [item.item_id for item in found.items]
+
+    def _gives(self, item_id: str) -> bool:
+        try:
+            (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError:
+            return False
         return answer.code is None or action_of(answer.code or "") is not Action.ITEM_GONE
 
     async def _put_row(self) -> None:

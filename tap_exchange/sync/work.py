@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import given_up, mark_corrupt, resolve
+from tap_exchange.sync.loader import unreadable_row
 from tap_exchange.sync.page import Corrupt, Loaded, Page, Row
 
 if TYPE_CHECKING:
@@ -37,23 +38,29 @@ class PageWork:
     not_found: list[ItemChange] = field(default_factory=list)
     failed: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
+    suspects: list[Corrupt] = field(default_factory=list)
     keep: list[Pending] = field(default_factory=list)
 
     def page(self) -> Page:
         """Return the page, its loads in batches of one stream each."""
         return Page(
-            opening=self._open, loads=list(self._loads()), take=self._take, settle=self._settle, advance=self._advance
+            opening=self._open,
+            loads=list(self._loads(self.changes)),
+            take=self._take,
+            look_again=self._look_again,
+            settle=self._settle,
+            advance=self._advance,
         )
 
-    def _loads(self) -> Iterator[Callable[[], Loaded]]:
+    def _loads(self, changes: Sequence[ItemChange]) -> Iterator[Callable[[], Loaded]]:
         by_stream: dict[str, list[ItemChange]] = {}
-        for change in self.changes:
+        for change in changes:
             if self.folder.is_loaded(change):
                 by_stream.setdefault(self.folder.selection.stream_of(change.element), []).append(change)
         size = self.folder.batch_size
-        for stream, changes in by_stream.items():
-            for start in range(0, len(changes), size):
-                yield partial(self._load, stream, changes[start : start + size])
+        for stream, wanted in by_stream.items():
+            for start in range(0, len(wanted), size):
+                yield partial(self._load, stream, wanted[start : start + size])
 
     def _load(self, stream: str, changes: Sequence[ItemChange]) -> Loaded:
         """Load on a worker; what ends the mailbox is remembered, and the page still ends whole."""
@@ -90,6 +97,7 @@ class PageWork:
         self.not_found += loaded.not_found
         self.failed += loaded.failed
         self.corrupt += loaded.corrupt
+        self.suspects += loaded.suspects
         self.folder.tally.loaded += len(loaded.loaded)
         self.folder.progress.add(len(loaded.loaded))
         if loaded.loaded:
@@ -106,27 +114,71 @@ class PageWork:
         for corrupt in loaded.corrupt:
             yield self._mark_corrupt(corrupt)
 
+    async def _look_again(self) -> Iterable[Callable[[], Loaded]]:
+        """Ask once more for what was not found or broke its requests, when the store answers for other items.
+
+        When it does not, the items are not to blame: a page of which items were not found is not believed, and
+        items that broke their requests are kept for later runs. A page of nothing but items that are not found is
+        kept for later runs too, and not asked again now.
+        """
+        folder = self.folder
+        if not self.suspects and not self.not_found:
+            return ()
+        doubted = {suspect.change.item_id for suspect in self.suspects} | {item.item_id for item in self.not_found}
+        if not await folder.store.answers(folder.place.folder_id, doubted):
+            if self.not_found:
+                folder.block()
+            else:
+                folder.fail(self._no_answer())
+                self.failed += [suspect.change for suspect in self.suspects]
+                self.suspects = []
+            return ()
+        suspects, self.suspects = self.suspects, []
+        loads: list[Callable[[], Loaded]] = [
+            partial(self._load_again, suspects[start : start + folder.batch_size])
+            for start in range(0, len(suspects), folder.batch_size)
+        ]
+        if self.found or self.corrupt or self.failed or suspects:
+            lost, self.not_found = self.not_found, []
+            loads += self._loads(lost)
+        return loads
+
+    def _load_again(self, suspects: Sequence[Corrupt]) -> Loaded:
+        try:
+            return self.folder.loader.load_again(suspects, self.origin)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError as error:
+            return Loaded(failed=[suspect.change for suspect in suspects], error=error)
+
+    def _no_answer(self) -> ExchangeError:
+        code = self.suspects[0].code
+        return FolderError(
+            f"GetItem fails ({code}) for items that could be read before: the server is in trouble. "
+            "The items are kept for the next run.",
+            code=code,
+        )
+
     async def _settle(self) -> Iterable[Row]:
         """Decide what is kept for later runs: items that failed, and those not found when nothing of the page was."""
         folder = self.folder
+        if folder.blocked:
+            return ()
         rows: list[Row] = []
-        keep = list(self.failed)
-        if self.not_found and not self.found and not self.corrupt and not self.failed:
-            if not await folder.store_answers():
-                folder.block()
-                return ()
-            keep += self.not_found
-        else:
+        for suspect in self.suspects:  # broken in one way, then in the other
+            rows += (unreadable_row(folder.place, suspect, self.origin), self._mark_corrupt(suspect))
+        for change in dict.fromkeys(self.failed):
+            self.keep.append(_pending(change, self.attempts.get(change.item_id, 0)))
+        if self.found or self.corrupt or self.failed:
             folder.tally.not_found += len(self.not_found)
-        for change in keep:
+            return rows
+        for change in self.not_found:
             tried = self.attempts.get(change.item_id, 0) + 1
             if tried > MOST_ATTEMPTS:
                 stream = folder.selection.stream_of(change.element)
                 rows.append(self._mark_corrupt(given_up(change, stream, tried)))
             else:
-                self.keep.append(
-                    (change.item_id, change.change_key or "", change.element or "Item", change.kind, tried)
-                )
+                self.keep.append(_pending(change, tried))
         return rows
 
     def _advance(self) -> None:
@@ -139,6 +191,8 @@ class PageWork:
             folder.mark["pending"] = pending
         else:
             folder.mark.pop("pending", None)
+        if self.told and any(change.kind != "read_flag" for change in self.changes):
+            folder.outdate_view()
         self.then()
 
     def _mark_corrupt(self, corrupt: Corrupt) -> Row:
@@ -152,3 +206,7 @@ class PageWork:
             row = resolve(folder.place, folder.mark, key, message, folder.stamp(), change)
             if row is not None:
                 yield row
+
+
+def _pending(change: ItemChange, tried: int) -> Pending:
+    return (change.item_id, change.change_key or "", change.element or "Item", change.kind, tried)
