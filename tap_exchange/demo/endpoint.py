@@ -16,6 +16,7 @@ from tap_exchange.demo.find import Finder
 from tap_exchange.demo.operations import OPERATIONS
 from tap_exchange.demo.requestlog import Request, RequestLog, describe
 from tap_exchange.demo.soap import Call, M, ServerVersion, SoapFault, T
+from tap_exchange.demo.subscriptions import Subscriptions
 from tap_exchange.demo.syncstate import StateCodec
 from tap_exchange.demo.tokens import TOKEN_PATH, Tokens
 
@@ -31,6 +32,7 @@ logger = logging.getLogger(__name__)
 WORTH_COMPRESSING = 1024
 PATH = "/EWS/Exchange.asmx"
 OPERATION = re.compile(rb"Body[^>]*>\s*<(?:\w+:)?(\w+)")
+FAILED = re.compile(r"<m:ResponseCode>(?!NoError)(\w+)")
 WELCOME = b"<html><body><h2>Exchange Web Services</h2></body></html>"
 LAST_PAGE = 1 << 30
 
@@ -56,6 +58,11 @@ class Endpoint:
         self.restricted_find_limit = 250
         """The same, for a FindItem with a restriction."""
         self.compress = True
+        self.subscriptions = Subscriptions(exchange)
+        self.heartbeat = 45.0
+        """Seconds of silence on a streaming connection before a heartbeat."""
+        self.minute = 60.0
+        """Seconds of a streaming connection's minute: a test's may be short."""
         self.errors: list[Exception] = []
         """What went wrong inside the server itself: always a mistake of the demo."""
 
@@ -134,7 +141,11 @@ class Endpoint:
         if operation is None:
             raise SoapFault("ErrorInvalidRequest", f"The operation {call.operation} is not known.")
         with self.exchange.lock:
-            body = self.faults.body(call, operation(call))
+            written = operation(call)
+            if isinstance(written, Answer):
+                return written
+            body = self.faults.body(call, written)
+        call.record.codes = tuple(FAILED.findall(body))
         return Answer(200, soap.envelope(body, self.version).encode("utf-8", "surrogatepass"))
 
     def _read_header(self, call: Call, header: etree._Element | None) -> None:

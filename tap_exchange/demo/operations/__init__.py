@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_exchange.demo.operations import attachments, find, folders, items, names, sync, timezones
+from tap_exchange.demo.operations import attachments, find, folders, items, names, notifications, sync, timezones
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_exchange.demo.faultplan import Answer
     from tap_exchange.demo.soap import Call
 
-OPERATIONS: dict[str, Callable[[Call], str]] = {
+OPERATIONS: dict[str, Callable[[Call], str | Answer]] = {
     "ConvertId": names.convert_id,
     "FindFolder": find.find_folder,
     "FindItem": find.find_item,
     "GetAttachment": attachments.get_attachment,
+    "GetEvents": notifications.get_events,
     "GetFolder": folders.get_folder,
     "GetItem": items.get_item,
     "GetServerTimeZones": timezones.get_server_time_zones,
+    "GetStreamingEvents": notifications.get_streaming_events,
     "ResolveNames": names.resolve_names,
+    "Subscribe": notifications.subscribe,
     "SyncFolderHierarchy": sync.sync_folder_hierarchy,
     "SyncFolderItems": sync.sync_folder_items,
+    "Unsubscribe": notifications.unsubscribe,
 }

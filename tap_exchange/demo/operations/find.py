@@ -9,7 +9,7 @@ from tap_exchange.demo import calendar, computed, rendering, targets
 from tap_exchange.demo.find import Page, View, place
 from tap_exchange.demo.restrictions import Compiler
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, messages
+from tap_exchange.demo.soap import Call, M, ServiceError, messages, whole
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.rendering import Shape
 
+INT = 2**31 - 1
 LONGEST_VIEW = timedelta(days=2 * 366)
 
 
@@ -67,9 +68,9 @@ def _calendar_page(call: Call, folder: Folder, window: etree._Element) -> Page:
     entries = calendar.view(folder, low, high)
     asked = window.get("MaxEntriesReturned")
     limit = call.server.find_limit
-    if len(entries) > limit and (asked is None or int(asked) > limit):
+    count = len(entries) if asked is None else min(whole(asked, 1, INT), len(entries))
+    if count > limit:
         raise ServiceError("ErrorExceededFindCountLimit")
-    count = len(entries) if asked is None else min(int(asked), len(entries))
     return Page(entries[:count], 0, count, len(entries))
 
 
@@ -88,16 +89,17 @@ def _view(body: etree._Element, kind: str) -> View:
     if element is None:
         return View()
     asked = element.get("MaxEntriesReturned")
-    limit = None if asked is None else int(asked)
+    limit = None if asked is None else whole(asked, -INT, INT)
     if limit is not None and limit <= 0:
         raise ServiceError("ErrorInvalidPagingMaxRows")
-    limit = 1 << 30 if limit is None else limit
+    limit = INT if limit is None else limit
     if indexed is not None:
-        offset = int(element.get("Offset", "0"))
+        offset = whole(element.get("Offset"), -INT, INT)
         if offset < 0:
             raise ServiceError("ErrorInvalidIndexedPagingParameters")
         return View(offset, limit, from_end=element.get("BasePoint") == "End")
-    numerator, denominator = int(element.get("Numerator", "0")), int(element.get("Denominator", "1"))
+    numerator = whole(element.get("Numerator"), -INT, INT)
+    denominator = whole(element.get("Denominator"), -INT, INT)
     if denominator <= 0 or not 0 <= numerator <= denominator:
         raise ServiceError("ErrorInvalidFractionalPagingParameters")
     return View(limit=limit, fraction=(numerator, denominator))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tap_exchange.demo import changelog, ids, rendering, targets
 from tap_exchange.demo.changelog import Cursor, net_changes, net_folder_changes
 from tap_exchange.demo.shapes import shape_of
-from tap_exchange.demo.soap import Call, M, ServiceError, T, failure, response, success
+from tap_exchange.demo.soap import Call, M, ServiceError, T, failure, response, success, whole
 from tap_exchange.demo.syncstate import InvalidStateError, SyncState, binding
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _items_page(call: Call) -> str:
         raise ServiceError("ErrorInvalidOperation")
     state = _state(call, folder, "items", 2)
     shape = shape_of(body.find(f"{M}ItemShape"))
-    limit = min(int(body.findtext(f"{M}MaxChangesReturned", "0")), MAX_CHANGES)
+    limit = whole(body.findtext(f"{M}MaxChangesReturned"), 1, MAX_CHANGES)
     ignore = _ignored(call, folder)
     top = folder.store.change
     changes, last = net_changes(folder.contents, state.cursors[0], limit, top, ignore)
