@@ -39,6 +39,8 @@ class CorruptMark(TypedDict):
 class FolderMark(TypedDict, total=False):
     """What is known of one folder of the hierarchy, synced or not."""
 
+    due: bool
+
     parent: str
     name: str
     type: str
@@ -57,16 +59,29 @@ class FolderMark(TypedDict, total=False):
     listed: str
     listed_at: str
     viewed_at: str
+    view: str
+    view_corrupt: dict[str, CorruptMark]
+
+
+class SubscriptionMark(TypedDict):
+    """The subscription that a run left for the next."""
+
+    id: str
+    watermark: str
 
 
 class StoreMark(TypedDict, total=False):
     """One store of one mailbox."""
 
+    subscription: SubscriptionMark
+    checked_at: str
+    hierarchy_due: bool
+
     root: str
     hierarchy: str
     reset_at: str
     folders: dict[str, FolderMark]
-    probe: str
+    left: str
 
 
 class StateRefusedError(Exception):
@@ -101,6 +116,15 @@ class Bookmarks:
         mark.setdefault("folders", {})
         return mark
 
+    def stores(self) -> list[tuple[str, str, StoreMark]]:
+        """Return every mailbox and store with its mark."""
+        return [
+            (mailbox, store, mark)
+            for mailbox, stores in self._feeds.items()
+            if mailbox != "_tap"
+            for store, mark in stores.items()
+        ]
+
     @property
     def addresses(self) -> dict[str, str]:
         """The primary addresses that the server resolved, by the address that the user gave."""
@@ -116,13 +140,7 @@ class Bookmarks:
         """Keep a selection for the folders that name it, and drop those that no folder names any more."""
         selections = self._feeds["_tap"].setdefault("selections", {})
         selections[fingerprint] = selection
-        named = {
-            mark.get("selection")
-            for mailbox, stores in self._feeds.items()
-            if mailbox != "_tap"
-            for store in stores.values()
-            for mark in store.get("folders", {}).values()
-        }
+        named = {mark.get("selection") for _, _, store in self.stores() for mark in store.get("folders", {}).values()}
         for old in set(selections) - named - {fingerprint}:
             del selections[old]
 

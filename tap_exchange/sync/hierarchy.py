@@ -62,6 +62,7 @@ async def sync_hierarchy(store: StoreSync) -> None:
     await _load(store, tree, rewritten)
     if tree.records or tree.gone or anew or state != store.mark.get("hierarchy"):
         await (await store.run.conveyor.put(_page(store, tree, state, anew=anew)))
+    store.mark.pop("hierarchy_due", None)
 
 
 async def refresh(store: StoreSync, folder_ids: Iterable[str]) -> None:

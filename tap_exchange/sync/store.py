@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.sync.bookmarks import StateRefusedError
+from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, has_work, pull
 from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
@@ -48,9 +49,13 @@ class StoreSync:
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
-            self.fail(error)
-            await self.run.begin()
-            await self._put_row()
+            await self.leave_out(error)
+
+    async def leave_out(self, error: ExchangeError) -> None:
+        """Write the row of a store that cannot be read in this run."""
+        self.fail(error)
+        await self.run.begin()
+        await self._put_row()
 
     def fail(self, error: ExchangeError) -> None:
         """Remember the first error that takes the store out of this run."""
@@ -68,6 +73,29 @@ class StoreSync:
         logger.warning("%s (%s): %s", self.mailbox, self.name, text)
 
     async def _sync(self) -> None:
+        news = await self._news()
+        if news.everything:
+            await self._check_root()
+        await self.run.begin()
+        if news.hierarchy:
+            await sync_hierarchy(self)
+        await self._put_row()
+        await self._sync_folders(news)
+        if self.error is not None:
+            await self._put_row()
+        elif news.everything and not self.folders_failed and not self.must_stop() and not self.run.sample:
+            await self.run.conveyor.put(Page(advance=self._note_check))
+
+    async def _news(self) -> News:
+        """Return what is to be asked: with notifications, what they tell."""
+        if self.run.settings.notifications == "none" or self.run.sample or not can_subscribe(self):
+            return EVERYTHING
+        return await pull(self)
+
+    def _note_check(self) -> None:
+        self.mark["checked_at"] = self.run.clock.stamp()
+
+    async def _check_root(self) -> None:
         root = await self.run.conveyor.call(self.wire.root)
         known = self.mark.get("root")
         if known is not None and known != root.folder_id:
@@ -76,19 +104,15 @@ class StoreSync:
                 "that the server gives now. Was the mailbox made anew? Remove its bookmarks to load it again."
             )
         self.mark["root"] = root.folder_id
-        await self.run.begin()
-        await sync_hierarchy(self)
-        await self._put_row()
-        await self._sync_folders()
-        if self.error is not None:
-            await self._put_row()
 
-    async def _sync_folders(self) -> None:
+    async def _sync_folders(self, news: News) -> None:
         """Sync all folders, a few at a time; the first error that ends the store ends them all."""
         todo = [
             (folder_id, mark)
             for folder_id, mark in self.mark["folders"].items()
-            if mark.get("type") not in WITHOUT_FEED and not mark.get("excluded")
+            if mark.get("type") not in WITHOUT_FEED
+            and not mark.get("excluded")
+            and (news.names(folder_id) or has_work(mark, self))
         ]
         if self.run.sample:
             todo = one_of_each_type(todo)
