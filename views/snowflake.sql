@@ -1,0 +1,339 @@
+-- The live views for Snowflake. Run this in the schema of the tables (USE SCHEMA), again whenever the
+-- tables have got new columns. The tables are upserted ones with times in UTC without a zone
+-- (target-snowflake: load_method upsert, timestamp_type TIMESTAMP_NTZ). Written by views/render.py.
+EXECUTE IMMEDIATE $$
+DECLARE
+  definition STRING;
+BEGIN
+  CREATE OR REPLACE VIEW sync_gaps AS
+  SELECT feed_id, min(resumed_from) AS starts_at, max(began_at) AS ends_at
+  FROM (
+    SELECT
+      feed_id,
+      resumed_from,
+      began_at,
+      sum(apart) OVER (PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS UNBOUNDED PRECEDING) AS gap
+    FROM (
+      SELECT
+        feed_id,
+        resumed_from,
+        began_at,
+        CASE
+          WHEN resumed_from <= max(began_at) OVER (
+            PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+          ) THEN 0
+          ELSE 1
+        END AS apart
+      FROM sync_runs
+      WHERE resumed_from < began_at
+    ) AS runs
+  ) AS gaps
+  GROUP BY feed_id, gap;
+
+  CREATE OR REPLACE VIEW kept_item_changes AS
+  SELECT c.*
+  FROM (
+    SELECT t.*
+    FROM item_changes AS t
+    LEFT JOIN (
+      SELECT w.item_key, w.change_type
+      FROM item_changes AS w
+      ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+      WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+    ) AS lost ON lost.item_key = t.item_key AND lost.change_type = t.change_type
+    WHERE lost.item_key IS NULL
+  ) AS c;
+
+  CREATE OR REPLACE VIEW folder_state AS
+  SELECT
+    f.folder_key,
+    s.listed_at,
+    s.viewed_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'messages')::STRING) AS messages_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'meeting_messages')::STRING) AS meeting_messages_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'calendar_items')::STRING) AS calendar_items_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'contacts')::STRING) AS contacts_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'distribution_lists')::STRING) AS distribution_lists_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'tasks')::STRING) AS tasks_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'posts')::STRING) AS posts_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'other_items')::STRING) AS other_items_reset_at,
+    CASE
+      WHEN f.deleted_at IS NULL AND f.excluded_at IS NULL AND m.left_at IS NULL
+        AND (m.hierarchy_reset_at IS NULL OR f.synced_at >= m.hierarchy_reset_at)
+      THEN f.folder_key
+    END AS live_folder_key
+  FROM (
+    SELECT t.*
+    FROM folders AS t
+    LEFT JOIN (
+      SELECT w.folder_key
+      FROM folders AS w
+      ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+      WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+    ) AS lost ON lost.folder_key = t.folder_key
+    WHERE lost.folder_key IS NULL
+  ) AS f
+  LEFT JOIN mailboxes AS m ON m.mailbox = f.mailbox AND m.store = f.store
+  LEFT JOIN folder_syncs AS s ON s.folder_key = f.folder_key
+  QUALIFY row_number() OVER (PARTITION BY f.folder_key ORDER BY s.synced_at DESC NULLS LAST) = 1;
+
+  CREATE OR REPLACE VIEW live_folders AS
+  SELECT f.*
+  FROM folders AS f
+  JOIN folder_state AS s ON s.live_folder_key = f.folder_key;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'LISTED_ITEMS')) THEN
+    CREATE OR REPLACE VIEW live_listed_items AS
+    SELECT l.*
+    FROM listed_items AS l
+    JOIN folder_state AS f ON f.live_folder_key = l.folder_key AND l.listed_at >= f.listed_at;
+  ELSE
+    CREATE OR REPLACE VIEW live_listed_items AS
+    SELECT f.folder_key, f.folder_key AS item_key
+    FROM folders AS f
+    WHERE f.folder_key IS NULL;
+  END IF;
+
+  CREATE OR REPLACE VIEW live_item_changes AS
+  SELECT
+    CASE c.stream
+      WHEN 'messages' THEN f.messages_reset_at
+      WHEN 'meeting_messages' THEN f.meeting_messages_reset_at
+      WHEN 'calendar_items' THEN f.calendar_items_reset_at
+      WHEN 'contacts' THEN f.contacts_reset_at
+      WHEN 'distribution_lists' THEN f.distribution_lists_reset_at
+      WHEN 'tasks' THEN f.tasks_reset_at
+      WHEN 'posts' THEN f.posts_reset_at
+      WHEN 'other_items' THEN f.other_items_reset_at
+    END AS reset_at,
+    c.*
+  FROM kept_item_changes AS c
+  LEFT JOIN kept_item_changes AS later
+    ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+  LEFT JOIN folder_state AS f ON f.folder_key = c.folder_key
+  LEFT JOIN (SELECT DISTINCT item_key FROM live_listed_items) AS l ON l.item_key = c.item_key
+  WHERE c.change_type IN ('create', 'update')
+    AND later.item_key IS NULL
+    AND coalesce(
+      l.item_key,
+      CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
+    ) IS NOT NULL;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'MESSAGES')) THEN
+    CREATE OR REPLACE VIEW live_messages AS
+    SELECT
+      m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
+    FROM (
+      SELECT t.*
+      FROM messages AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM messages AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'messages' AND c.has_row
+    LEFT JOIN kept_item_changes AS r
+      ON r.item_key = m.item_key AND r.change_type = 'read_flag' AND r.synced_at > m.synced_at
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'MEETING_MESSAGES')) THEN
+    CREATE OR REPLACE VIEW live_meeting_messages AS
+    SELECT
+      m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
+    FROM (
+      SELECT t.*
+      FROM meeting_messages AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM meeting_messages AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'meeting_messages' AND c.has_row
+    LEFT JOIN kept_item_changes AS r
+      ON r.item_key = m.item_key AND r.change_type = 'read_flag' AND r.synced_at > m.synced_at
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CALENDAR_ITEMS')) THEN
+    CREATE OR REPLACE VIEW live_calendar_items AS
+    SELECT
+      m.*
+    FROM (
+      SELECT t.*
+      FROM calendar_items AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM calendar_items AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'calendar_items' AND c.has_row
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CONTACTS')) THEN
+    CREATE OR REPLACE VIEW live_contacts AS
+    SELECT
+      m.*
+    FROM (
+      SELECT t.*
+      FROM contacts AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM contacts AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'contacts' AND c.has_row
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'DISTRIBUTION_LISTS')) THEN
+    CREATE OR REPLACE VIEW live_distribution_lists AS
+    SELECT
+      m.*
+    FROM (
+      SELECT t.*
+      FROM distribution_lists AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM distribution_lists AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'distribution_lists' AND c.has_row
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'TASKS')) THEN
+    CREATE OR REPLACE VIEW live_tasks AS
+    SELECT
+      m.*
+    FROM (
+      SELECT t.*
+      FROM tasks AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM tasks AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'tasks' AND c.has_row
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'POSTS')) THEN
+    CREATE OR REPLACE VIEW live_posts AS
+    SELECT
+      m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
+    FROM (
+      SELECT t.*
+      FROM posts AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM posts AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'posts' AND c.has_row
+    LEFT JOIN kept_item_changes AS r
+      ON r.item_key = m.item_key AND r.change_type = 'read_flag' AND r.synced_at > m.synced_at
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'OTHER_ITEMS')) THEN
+    CREATE OR REPLACE VIEW live_other_items AS
+    SELECT
+      m.*
+    FROM (
+      SELECT t.*
+      FROM other_items AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM other_items AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS m
+    JOIN live_item_changes AS c
+      ON c.item_key = m.item_key AND c.stream = 'other_items' AND c.has_row
+    WHERE m.synced_at IS NOT NULL
+      AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
+  END IF;
+
+  SELECT
+    'CREATE OR REPLACE VIEW live_items AS '
+    || LISTAGG(REPLACE('SELECT ''@stream@'' AS stream, mailbox, store, folder_key, folder_id, item_key, item_id, change_key, feed_id, synced_at, origin FROM live_@stream@', '@stream@', LOWER(table_name)), ' UNION ALL ')
+  INTO :definition
+  FROM information_schema.tables
+  WHERE table_schema = CURRENT_SCHEMA() AND table_name IN ('MESSAGES', 'MEETING_MESSAGES', 'CALENDAR_ITEMS', 'CONTACTS', 'DISTRIBUTION_LISTS', 'TASKS', 'POSTS', 'OTHER_ITEMS');
+  EXECUTE IMMEDIATE :definition;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'ATTACHMENTS')) THEN
+    CREATE OR REPLACE VIEW live_attachments AS
+    SELECT a.*
+    FROM attachments AS a
+    JOIN live_items AS i ON i.item_key = a.item_key AND i.synced_at = a.item_synced_at;
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CALENDAR_VIEW')) THEN
+    CREATE OR REPLACE VIEW live_calendar_view AS
+    SELECT v.*
+    FROM calendar_view AS v
+    JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at;
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CORRUPT_ITEMS')) THEN
+    CREATE OR REPLACE VIEW live_corrupt_items AS
+    SELECT k.*
+    FROM corrupt_items AS k
+    JOIN folder_state AS f ON f.live_folder_key = k.folder_key
+    LEFT JOIN kept_item_changes AS gone
+      ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
+    WHERE k.resolved_at IS NULL
+      AND gone.item_key IS NULL
+      AND NOT coalesce(k.synced_at < CASE k.stream
+        WHEN 'messages' THEN f.messages_reset_at
+        WHEN 'meeting_messages' THEN f.meeting_messages_reset_at
+        WHEN 'calendar_items' THEN f.calendar_items_reset_at
+        WHEN 'contacts' THEN f.contacts_reset_at
+        WHEN 'distribution_lists' THEN f.distribution_lists_reset_at
+        WHEN 'tasks' THEN f.tasks_reset_at
+        WHEN 'posts' THEN f.posts_reset_at
+        WHEN 'other_items' THEN f.other_items_reset_at
+      END, FALSE);
+  END IF;
+END;
+$$;

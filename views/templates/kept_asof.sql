@@ -1,0 +1,11 @@
+(
+  SELECT t.*
+  FROM {table} AS t
+  LEFT JOIN (
+    SELECT {keys}
+    FROM {table} AS w
+    ASOF JOIN sync_gaps AS g {match}
+    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+  ) AS lost ON {same}
+  WHERE lost.{key} IS NULL
+)

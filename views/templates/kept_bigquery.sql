@@ -1,0 +1,6 @@
+(
+  SELECT t.*
+  FROM `<dataset>.{table}` AS t
+  LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+  WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+)
