@@ -30,6 +30,9 @@ def settle(item: Item, zone: Zone | str | None = None) -> None:
     recurrence = given.get("Recurrence")
     if isinstance(recurrence, Recurrence):
         _repeat(item, recurrence, place or ZONES["UTC"], start, end)
+    elif item.series is not None:
+        item.series = None
+        given["CalendarItemType"] = "Single"
     minutes = int((end - start).total_seconds() // 60)
     given["Duration"] = zones.duration(minutes)
 
@@ -65,5 +68,3 @@ def _repeat(item: Item, recurrence: Recurrence, zone: Zone, start: datetime, end
     if before is not None and before.recurrence == recurrence and before.start == local:
         item.series.changed, item.series.deleted = before.changed, before.deleted
     item.properties["CalendarItemType"] = "RecurringMaster"
-    if item.properties.get("IsRecurring") is False and before is None:
-        item.properties["IsRecurring"] = True

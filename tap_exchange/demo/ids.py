@@ -54,7 +54,7 @@ class ParsedId:
 
 def digest(*parts: object, size: int = 16) -> bytes:
     """Hash parts to bytes that are the same in each process."""
-    return hashlib.blake2b("\0".join(map(str, parts)).encode(), digest_size=size).digest()
+    return hashlib.blake2b("\0".join(map(str, parts)).encode("utf-8", "surrogatepass"), digest_size=size).digest()
 
 
 def guid(*parts: object) -> str:

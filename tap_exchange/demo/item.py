@@ -112,6 +112,8 @@ class Item:
         with self.folder.store.lock:
             self._check()
             unread = self.unread
+            if "Recurrence" in properties:
+                properties.setdefault("IsRecurring", properties["Recurrence"] is not None)
             self.properties.update(properties)
             self._extended.update(extended or {})
             self._properties = {name: value for name, value in self.properties.items() if value is not None}

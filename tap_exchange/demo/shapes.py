@@ -7,7 +7,7 @@ from lxml import etree
 from tap_exchange.demo import fields
 from tap_exchange.demo.extended import Extended
 from tap_exchange.demo.rendering import Shape
-from tap_exchange.demo.soap import T
+from tap_exchange.demo.soap import SoapFault, T, whole
 
 _INDEXED = {
     "item:InternetMessageHeader": "InternetMessageHeaders",
@@ -17,7 +17,15 @@ _INDEXED = {
     "distributionlist:Members:Member": "Members",
 }
 _SHAPES: dict[bytes, Shape] = {}
+INT = 2**31 - 1
 MAX_REMEMBERED = 512
+
+
+def _tag(text: str) -> int:
+    try:
+        return int(text, 16 if text.lower().startswith("0x") else 10)
+    except ValueError as error:
+        raise SoapFault("ErrorSchemaValidation") from error
 
 
 def extended_of(element: etree._Element) -> Extended:
@@ -26,11 +34,11 @@ def extended_of(element: etree._Element) -> Extended:
     number = element.get("PropertyId")
     return Extended(
         element.get("PropertyType", "String"),
-        tag=None if tag is None else int(tag, 16 if tag.lower().startswith("0x") else 10),
+        tag=None if tag is None else _tag(tag),
         property_set=element.get("PropertySetId"),
         distinguished_set=element.get("DistinguishedPropertySetId"),
         name=element.get("PropertyName"),
-        number=None if number is None else int(number),
+        number=None if number is None else whole(number, -INT, INT),
     )
 
 
@@ -72,5 +80,5 @@ def _read(element: etree._Element) -> Shape:
         tuple(dict.fromkeys(extended)),
         mime=element.findtext(f"{T}IncludeMimeContent") in {"true", "1"},
         body_type=element.findtext(f"{T}BodyType", "Best"),
-        max_body=int(element.findtext(f"{T}MaximumBodySize", "0")),
+        max_body=whole(element.findtext(f"{T}MaximumBodySize", "0"), 0, INT),
     )

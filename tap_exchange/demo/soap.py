@@ -59,6 +59,17 @@ class SoapFault(Exception):  # noqa: N818 - the word of the SOAP specification
         self.values = values or {}
 
 
+def whole(text: str | None, low: int, high: int) -> int:
+    """Read a whole number between two others from a request.
+
+    Raises:
+        SoapFault: ErrorSchemaValidation, when it is none.
+    """
+    if text is not None and text.strip().lstrip("-").isdecimal() and low <= int(text) <= high:
+        return int(text)
+    raise SoapFault("ErrorSchemaValidation", f"The value '{text}' is no whole number between {low} and {high}.")
+
+
 @dataclass(slots=True)
 class Call:
     """A request on its way through the server."""

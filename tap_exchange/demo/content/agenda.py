@@ -50,7 +50,6 @@ def fill(calendar: Folder, cast: Cast) -> None:
         day = day.replace(hour=cast.random.randrange(8, 17), minute=cast.random.choice((0, 15, 30)))
     series(calendar, cast)
     all_day(calendar, cast)
-    odd_zones(calendar)
 
 
 def single(calendar: Folder, cast: Cast, local: datetime) -> Item:

@@ -13,7 +13,7 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.demo import computed, rendering, values
+from tap_exchange.demo import bodies, computed, rendering, values
 from tap_exchange.demo.content import defaults, words
 from tap_exchange.demo.values import Address, Body
 
@@ -158,6 +158,8 @@ class BulkRecipe:
                 parts.append(piece)
             elif piece == "ItemId":
                 parts.append(rendering.item_id(item))
+            elif piece == "MimeContent":
+                parts.append(bodies.mime_xml(self.properties(folder, number)))
             elif piece == "ExtendedProperty":
                 parts.append(computed.BY_SHAPE[piece](item, shape))
             else:
@@ -168,7 +170,7 @@ class BulkRecipe:
         names = list(rendering.wanted(shape, self.element))
         names.insert(1 if names[:1] == ["MimeContent"] else 0, "ItemId")
         plan = [f"<t:{self.element}>"]
-        each = self._own_names | COMPUTED_EACH | {"ItemId", "ExtendedProperty"}
+        each = self._own_names | COMPUTED_EACH | {"ItemId", "ExtendedProperty", "MimeContent"}
         for name in names:
             if name in each:
                 plan.append(name)

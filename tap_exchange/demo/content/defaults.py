@@ -132,7 +132,7 @@ def _appointment(folder: Folder, key: int, when: datetime, given: dict[str, Any]
         "LegacyFreeBusyStatus": "Busy",
         "IsMeeting": bool(attendees),
         "IsCancelled": False,
-        "IsRecurring": False,
+        "IsRecurring": given.get("Recurrence") is not None,
         "MeetingRequestWasSent": bool(attendees),
         "IsResponseRequested": True,
         "CalendarItemType": "Single",

@@ -64,6 +64,7 @@ def _mail(mailbox: Mailbox, cast: Cast) -> None:
 
 def _rest(mailbox: Mailbox, cast: Cast) -> None:
     agenda.fill(mailbox.folder("calendar"), cast)
+    agenda.odd_zones(mailbox.add_folder("Calendar/Elsewhere", folder_class="IPF.Appointment"))
     desk.contacts(mailbox, cast, FIRST)
     desk.tasks(mailbox, cast, FIRST)
     desk.papers(mailbox, cast, FIRST)
