@@ -19,10 +19,11 @@ from tap_exchange.ews.transport import Transport
 from tap_exchange.streams.sink import SingerSink
 from tap_exchange.sync.bookmarks import NAME, Bookmarks, StateRefusedError, open_bookmarks
 from tap_exchange.sync.clock import Clock
+from tap_exchange.sync.files import FileStore
 from tap_exchange.sync.keys import shard_of
 from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope
-from tap_exchange.sync.selection import ITEM_STREAMS, Selection
+from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, AttachmentChoice, Selection
 from tap_exchange.sync.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from tap_exchange.streams.stream import ExchangeStream
 
 logger = logging.getLogger(__name__)
+
+
+CONTENT_COLUMNS = ("content", "content_sha256", "content_size", "content_path")
+
+MIME = frozenset({"mime_content"})
+"""A setting decides about it: the rule `*.*` selects it, too."""
 
 
 class InterruptedRunError(Exception):
@@ -103,10 +110,11 @@ class Engine:
         shard = (settings.shard_index, settings.shard_count) if settings.shard_count > 1 else None
         clock = Clock(after=_as_of(given))
         bookmarks = open_bookmarks(given, shard, clock)
+        selection = self._selection()
         connection = connect(settings)
         try:
             transport = Transport(connection, self._pace)
-            run = self._assemble(transport, bookmarks, clock, connection.mailboxes)
+            run = self._assemble(transport, bookmarks, clock, connection.mailboxes, selection)
             self._loop = asyncio.get_running_loop()
             self._task = asyncio.ensure_future(run.go())
             try:
@@ -121,7 +129,14 @@ class Engine:
         finally:
             connection.close()
 
-    def _assemble(self, transport: Transport, bookmarks: Bookmarks, clock: Clock, mailboxes: Sequence[str]) -> Run:
+    def _assemble(
+        self,
+        transport: Transport,
+        bookmarks: Bookmarks,
+        clock: Clock,
+        mailboxes: Sequence[str],
+        selection: Selection,
+    ) -> Run:
         settings = self._settings
         if settings.shard_count > 1:
             mailboxes = [m for m in mailboxes if shard_of(m.lower(), settings.shard_count) == settings.shard_index]
@@ -131,7 +146,7 @@ class Engine:
         ]
         return Run(
             settings=settings,
-            selection=self._selection(),
+            selection=selection,
             scope=Scope(settings.folders_include, settings.folders_exclude),
             bookmarks=bookmarks,
             clock=clock,
@@ -147,14 +162,27 @@ class Engine:
 
     def _selection(self) -> Selection:
         extended = extended_properties(self._settings.extended_properties)
+        unwanted: frozenset[str] = frozenset() if self._settings.include_mime else MIME
         columns = {
             name: frozenset(
                 column.name for column in columns_of(name, extended) if self._streams[name].selects(column.name)
             )
+            - unwanted
             for name in ITEM_STREAMS
             if name in self._streams
         }
-        return Selection(columns, self._settings.content, frozenset(self._streams))
+        return Selection(columns, self._settings.content, frozenset(self._streams), self._attachments())
+
+    def _attachments(self) -> AttachmentChoice | None:
+        """Return how attachments are wanted; their folder is opened here, before anything is asked."""
+        stream, settings = self._streams.get(ATTACHMENTS), self._settings
+        if stream is None or settings.attachments == "none":
+            return None
+        if settings.attachments == "metadata" or not any(map(stream.selects, CONTENT_COLUMNS)):
+            return AttachmentChoice()
+        folder = settings.attachment_dir
+        files = None if folder is None else FileStore(folder)
+        return AttachmentChoice(content=True, max_bytes=settings.attachment_max_bytes, folder=folder, files=files)
 
 
 def bare_shape() -> Shape:

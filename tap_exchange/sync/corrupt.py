@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING
 from tap_exchange.sync.page import Corrupt, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tap_exchange.ews.answers import ItemChange
     from tap_exchange.sync.bookmarks import CorruptMark, FolderMark
-    from tap_exchange.sync.page import Place
+    from tap_exchange.sync.page import BadAttachment, Place
+
+
+ATTACHMENT = "attachment"
+MOST_NAMED = 20
+
+
+def mark_key(item_key: str, stage: str) -> str:
+    """Return what an item is marked by: its attachments may fail while the item does not, and the other way round."""
+    return f"{item_key}:{stage}" if stage == ATTACHMENT else item_key
 
 
 def mark_corrupt(place: Place, mark: FolderMark, corrupt: Corrupt, now: str) -> Row:
     """Note in a folder's mark that an item could not be read whole, and return its row."""
-    key = place.key(corrupt.change.item_id)
+    key = mark_key(place.key(corrupt.change.item_id), corrupt.stage)
     marks = mark.setdefault("corrupt", {})
     before = marks.get(key)
     this: CorruptMark = {
@@ -59,6 +70,22 @@ def resolve(
     )
 
 
+def bad_attachments(bad: Sequence[BadAttachment]) -> Corrupt:
+    """Return what corrupt_items tells of one item's attachments: all in one row, named by their keys."""
+    keys = [one.attachment_key for one in bad]
+    named = ", ".join(f"{one.attachment_key} ({one.code})" for one in bad[:MOST_NAMED])
+    more = f" and {len(bad) - MOST_NAMED} more" if len(bad) > MOST_NAMED else ""
+    return Corrupt(
+        change=bad[0].change,
+        stream="attachments",
+        stage=ATTACHMENT,
+        code=bad[0].code,
+        message=f"The server could not give the attachments {named}{more}; the item and its others were loaded.",
+        missing=tuple(keys),
+        salvaged=True,
+    )
+
+
 def given_up(change: ItemChange, stream: str, tried: int) -> Corrupt:
     """Return what corrupt_items tells of an item that the feed names and no load finds."""
     return Corrupt(
@@ -75,7 +102,7 @@ def given_up(change: ItemChange, stream: str, tried: int) -> Corrupt:
 def _columns(place: Place, key: str, mark: CorruptMark, message: str, now: str) -> dict[str, object]:
     return {
         **place.columns(),
-        "item_key": key,
+        "item_key": key.partition(":")[0],
         "stage": mark["stage"],
         "code": mark["code"],
         "message": message,

@@ -20,7 +20,7 @@ from tap_exchange.ews.errors import (
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync import stubborn
 from tap_exchange.sync.changes import LOADED_KINDS, net
-from tap_exchange.sync.corrupt import resolve
+from tap_exchange.sync.corrupt import ATTACHMENT, mark_key, resolve
 from tap_exchange.sync.fill import fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
@@ -104,7 +104,8 @@ class FolderSync:
     def see(self, change: ItemChange) -> None:
         """Note that the feed names an item: what a feed begun anew no longer names is resolved at its end."""
         if self.unseen_corrupt:
-            self.unseen_corrupt.discard(self.place.key(change.item_id))
+            key = self.place.key(change.item_id)
+            self.unseen_corrupt -= {key, mark_key(key, ATTACHMENT)}
 
     def feed_stream(self, stream: str) -> None:
         """Note that the folder has fed a stream, for tombstones."""

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import item_action
 from tap_exchange.ews.faults import Action
+from tap_exchange.sync.attachments import OfItem
 from tap_exchange.sync.page import Corrupt, Loaded, Place, Record, Row
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, salvage
+from tap_exchange.sync.selection import ATTACHMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -177,10 +179,14 @@ class Loader:
         record["item_key"] = item_key
         record["item_id"] = change.item_id
         record["origin"] = origin
+        hidden = self.selection.hides_attachments(stream)
+        listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
         loaded.size += sum(len(value) for value in record.values() if type(value) is str)
         loaded.rows.append(Row(stream, record))
         loaded.rows.append(change_row(place, change, stream=stream, has_row=True, origin=origin))
         loaded.loaded.append(change)
+        if listed and self.selection.attachments is not None:
+            OfItem(self.wire, place, self.selection.attachments, change, record).add_to(loaded, listed)
 
 
 def tenths(ids: list[str]) -> Iterator[list[str]]:

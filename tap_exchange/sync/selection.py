@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.ews.shapes import ContentSettings, Shape, shape, stream_of
+from tap_exchange.ews.shapes import BODIES, ContentSettings, Shape, shape, stream_of
+from tap_exchange.sync.files import FileStore, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,28 @@ ITEM_STREAMS = (
     "posts",
     "other_items",
 )
+ATTACHMENTS = "attachments"
+"""A stream, and the column of each item stream that tells what it is made from."""
+
+BODY_COLUMNS = BODIES | {"unique_body"}
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentChoice:
+    """How attachments are wanted: their metadata, or with contents up to a size, in rows or in a folder's files."""
+
+    content: bool = False
+    max_bytes: int = 0
+    folder: str | None = None
+    files: FileStore | None = field(default=None, compare=False, repr=False)
+    """The folder, opened."""
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the choice as it is kept in the state; an address is kept without what stands before an `@`."""
+        if not self.content:
+            return {"content": False}
+        folder = None if self.folder is None else without_password(self.folder)
+        return {"content": True, "max_bytes": self.max_bytes, "folder": folder}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +55,20 @@ class Selection:
     content: ContentSettings
     streams: frozenset[str]
     """Every selected stream, those that the tap writes about itself among them."""
+    attachments: AttachmentChoice | None = None
 
     def shape(self, stream: str) -> Shape | None:
         """Return the shape that a stream's items are asked in, or None when the stream is not selected."""
         columns = self.columns.get(stream)
-        return None if columns is None else shape(stream, columns, settings=self.content)
+        if columns is None:
+            return None
+        if self.attachments is not None:
+            columns |= {ATTACHMENTS}
+        return shape(stream, columns, settings=self.content)
+
+    def hides_attachments(self, stream: str) -> bool:
+        """Return whether an item's attachments are asked for as rows, and not as a column of its own."""
+        return self.attachments is not None and ATTACHMENTS not in self.columns[stream]
 
     def stream_of(self, element: str | None) -> str:
         """Return the stream of an EWS element; whatever has no table of its own is in other_items."""
@@ -46,7 +78,8 @@ class Selection:
         """Return the selection as it is kept in the state."""
         return {
             "streams": {stream: sorted(columns) for stream, columns in sorted(self.columns.items())},
-            "content": json.loads(json.dumps(asdict(self.content), default=str)),
+            "content": {stream: self._content_of(stream) for stream in sorted(self.columns)},
+            "attachments": None if self.attachments is None else self.attachments.to_state(),
         }
 
     def fingerprint(self) -> str:
@@ -57,12 +90,30 @@ class Selection:
     def stale_streams(self, old: Mapping[str, Any] | None) -> frozenset[str]:
         """Return the streams whose rows an older selection does not cover.
 
-        Those selected since, those with columns selected since, and all when content is asked for in another way.
+        Those selected since, those with columns selected since, those whose content is asked for in another way.
+        Attachments belong to a load of their item: when they are asked for in another way, all items are loaded.
         """
-        if old is None or old["content"] != self.to_state()["content"]:
+        if old is None:
             return frozenset(self.columns)
-        return frozenset(
-            stream
-            for stream, columns in self.columns.items()
-            if not columns <= set(old["streams"].get(stream, ())) or stream not in old["streams"]
-        )
+        if self.attachments is not None and self.attachments.to_state() != old.get("attachments"):
+            return frozenset(self.columns) | {ATTACHMENTS}
+        return frozenset(stream for stream in self.columns if self._is_stale(stream, old))
+
+    def _is_stale(self, stream: str, old: Mapping[str, Any]) -> bool:
+        columns = old["streams"].get(stream)
+        if columns is None or not self.columns[stream] <= set(columns):
+            return True
+        before = old["content"].get(stream, {})
+        return any(before.get(name) != value for name, value in self._content_of(stream).items())
+
+    def _content_of(self, stream: str) -> dict[str, Any]:
+        """Return the settings that decide what the stream's columns hold, each under a name of its own."""
+        columns, content = self.columns[stream], self.content
+        decided: dict[str, Any] = {}
+        if not columns.isdisjoint(BODY_COLUMNS):
+            decided["body_type"] = content.body_type
+            decided["body_max_bytes"] = content.body_max_bytes
+        for entry in content.extended_properties:
+            if stream in entry.streams and entry.column in columns:
+                decided[f"extended.{entry.column}"] = entry.path.xml
+        return decided

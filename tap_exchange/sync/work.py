@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
 from tap_exchange.sync.changes import rows_without_load, tombstones
-from tap_exchange.sync.corrupt import given_up, mark_corrupt, resolve
+from tap_exchange.sync.corrupt import ATTACHMENT, bad_attachments, given_up, mark_corrupt, mark_key, resolve
 from tap_exchange.sync.loader import unreadable_row
-from tap_exchange.sync.page import Corrupt, Loaded, Page, Row
+from tap_exchange.sync.page import BadAttachment, Corrupt, Loaded, Page, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,6 +39,9 @@ class PageWork:
     failed: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
     suspects: list[Corrupt] = field(default_factory=list)
+    bad_attachments: list[BadAttachment] = field(default_factory=list)
+    reloaded: list[ItemChange] = field(default_factory=list)
+    """Items that are loaded again whose attachments could not be read before."""
     keep: list[Pending] = field(default_factory=list)
 
     def page(self) -> Page:
@@ -86,6 +89,7 @@ class PageWork:
                     yield from tombstones(folder.place, change, folder.mark.get("fed", ()), folder.stamp())
                 yield rows_without_load(folder.place, change, None)
                 yield from self._resolve(change, "The item was deleted.")
+                yield from self._resolve(change, "The item was deleted.", ATTACHMENT)
             elif change.kind == "read_flag":
                 tally.read_flags += 1
                 yield rows_without_load(folder.place, change, None)
@@ -98,6 +102,7 @@ class PageWork:
         self.failed += loaded.failed
         self.corrupt += loaded.corrupt
         self.suspects += loaded.suspects
+        self.bad_attachments += loaded.bad_attachments
         self.folder.tally.loaded += len(loaded.loaded)
         self.folder.progress.add(len(loaded.loaded))
         if loaded.loaded:
@@ -111,6 +116,8 @@ class PageWork:
         for change in loaded.loaded:
             if change.item_id not in bad:
                 yield from self._resolve(change, "The item could be read whole.")
+            if self._key(change, ATTACHMENT) in self.folder.mark.get("corrupt", ()):
+                self.reloaded.append(change)
         for corrupt in loaded.corrupt:
             yield self._mark_corrupt(corrupt)
 
@@ -167,6 +174,7 @@ class PageWork:
         rows: list[Row] = []
         for suspect in self.suspects:  # broken in one way, then in the other
             rows += (unreadable_row(folder.place, suspect, self.origin), self._mark_corrupt(suspect))
+        rows += self._settle_attachments()
         for change in dict.fromkeys(self.failed):
             self.keep.append(_pending(change, self.attempts.get(change.item_id, 0)))
         if self.found or self.corrupt or self.failed:
@@ -197,13 +205,27 @@ class PageWork:
         self.folder.tally.corrupt += 1
         return mark_corrupt(self.folder.place, self.folder.mark, corrupt, self.folder.stamp())
 
-    def _resolve(self, change: ItemChange, message: str) -> Iterator[Row]:
+    def _settle_attachments(self) -> Iterator[Row]:
+        """Yield one row for each item with bad attachments, and one for each item that has none any more."""
+        by_item: dict[str, list[BadAttachment]] = {}
+        for bad in self.bad_attachments:
+            by_item.setdefault(bad.change.item_id, []).append(bad)
+        for group in by_item.values():
+            yield self._mark_corrupt(bad_attachments(group))
+        open_still = by_item.keys() | {change.item_id for change in self.failed}
+        for change in self.reloaded:
+            if change.item_id not in open_still:
+                yield from self._resolve(change, "The item's attachments could be read.", ATTACHMENT)
+
+    def _resolve(self, change: ItemChange, message: str, stage: str = "load") -> Iterator[Row]:
         folder = self.folder
         if folder.mark.get("corrupt"):
-            key = folder.place.key(change.item_id)
-            row = resolve(folder.place, folder.mark, key, message, folder.stamp(), change)
+            row = resolve(folder.place, folder.mark, self._key(change, stage), message, folder.stamp(), change)
             if row is not None:
                 yield row
+
+    def _key(self, change: ItemChange, stage: str) -> str:
+        return mark_key(self.folder.place.key(change.item_id), stage)
 
 
 def _pending(change: ItemChange, tried: int) -> Pending:
