@@ -23,7 +23,7 @@ from tap_exchange.sync.files import FileStore
 from tap_exchange.sync.keys import shard_of
 from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope
-from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, AttachmentChoice, Selection
+from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, VIEW, AttachmentChoice, Selection
 from tap_exchange.sync.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -171,7 +171,19 @@ class Engine:
             for name in ITEM_STREAMS
             if name in self._streams
         }
-        return Selection(columns, self._settings.content, frozenset(self._streams), self._attachments())
+        return Selection(
+            columns,
+            self._settings.content,
+            frozenset(self._streams),
+            self._attachments(),
+            self._occurrences(frozenset(unwanted)),
+        )
+
+    def _occurrences(self, unwanted: frozenset[str]) -> frozenset[str] | None:
+        stream = self._streams.get(VIEW)
+        if stream is None:
+            return None
+        return frozenset(column.name for column in columns_of(VIEW) if stream.selects(column.name)) - unwanted
 
     def _attachments(self) -> AttachmentChoice | None:
         """Return how attachments are wanted; their folder is opened here, before anything is asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -28,6 +28,11 @@ class Clock:
             self._second = second
             self._prefix = (EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
         return f"{self._prefix}.{micro:06d}Z"
+
+
+def today() -> date:
+    """Return the day in UTC; ask for it as `clock.today()`, so that a test can make it another."""
+    return datetime.now(timezone.utc).date()
 
 
 def _microseconds(stamp: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
 from tap_exchange.ews.errors import (
@@ -19,9 +20,10 @@ from tap_exchange.ews.errors import (
 )
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync import stubborn
+from tap_exchange.sync.calendar import CALENDAR, view_calendar
 from tap_exchange.sync.changes import LOADED_KINDS, net
 from tap_exchange.sync.corrupt import ATTACHMENT, mark_key, resolve
-from tap_exchange.sync.fill import fill
+from tap_exchange.sync.fill import IdSet, fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
@@ -60,6 +62,10 @@ class FolderSync:
     """Whether the feed's end was reached."""
     started_at: str | None = None
     unseen_corrupt: set[str] = field(default_factory=set)
+    named: IdSet = field(default_factory=IdSet)
+    """Keys of the calendar items that this run's feed named."""
+    view_changes: int = 0
+    """How often the calendar's view became out of date."""
     page_size: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +112,8 @@ class FolderSync:
         if self.unseen_corrupt:
             key = self.place.key(change.item_id)
             self.unseen_corrupt -= {key, mark_key(key, ATTACHMENT)}
+        if self.mark.get("type") == CALENDAR:
+            self.named.update([self.place.key(change.item_id)])
 
     def feed_stream(self, stream: str) -> None:
         """Note that the folder has fed a stream, for tombstones."""
@@ -113,6 +121,11 @@ class FolderSync:
             fed = self.mark.setdefault("fed", [])
             if stream not in fed:
                 fed.append(stream)
+
+    def outdate_view(self) -> None:
+        """Note that what takes place may have changed: a calendar's view is due."""
+        self.mark.pop("view", None)
+        self.view_changes += 1
 
     def remember(self, item_id: str) -> None:
         """Keep an item that exists: it tells a missing item from a store that is down."""
@@ -158,9 +171,6 @@ class FolderSync:
             await self._sync()
         except (FatalError, Stopped, MailboxError):
             raise
-        except stubborn.BrokenFeedError as error:
-            await list_contents(self)
-            self.outcome = Outcome("listed", error.code, str(error))
         except FolderError as error:
             if error.action is Action.FOLDER_GONE and await self._is_gone():
                 await self.store.bury(self.place, self.mark)
@@ -174,6 +184,20 @@ class FolderSync:
         await self._close()
 
     async def _sync(self) -> None:
+        try:
+            await self._sync_by_feed()
+        except stubborn.BrokenFeedError as error:
+            await list_contents(self)
+            self.outcome = Outcome("listed", error.code, str(error))
+            await view_calendar(self, partial(list_contents, self))
+        else:
+            if self.store.run.sample or (self.followed and not self.must_stop()):
+                await view_calendar(self, self._catch_up)
+
+    async def _catch_up(self) -> None:
+        await self._follow(self.mark.get("sync_state"))
+
+    async def _sync_by_feed(self) -> None:
         if "sync_state" not in self.mark:
             await self.reset(None)
             await self._follow(None)
@@ -264,13 +288,15 @@ class FolderSync:
             resets.update(dict.fromkeys(names, stamp))
             if self.started_at is None:
                 self.started_at = stamp
-            yield self._row(Outcome("running"), None, {**self.mark, "resets": resets})
+            yield self.running_row(resets=resets, viewed_at=None if streams is None else self.mark.get("viewed_at"))
 
         def advance() -> None:
             self.mark["resets"] = resets
             if streams is None:
                 self.mark.pop("sync_state", None)
                 self.mark.pop("pending", None)
+                self.mark.pop("viewed_at", None)
+                self.outdate_view()
                 self.unseen_corrupt = set(self.mark.get("corrupt", {}))
 
         await self.store.run.conveyor.put(Page(opening=opening, advance=advance))
@@ -317,6 +343,10 @@ class FolderSync:
         if not self.followed:
             return Outcome("partial", None, "The run ended before this folder was done; the next run goes on.")
         return Outcome("finished")
+
+    def running_row(self, **changed: object) -> Row:
+        """Return the folder's row while it is being synced, with what its mark will be."""
+        return self._row(Outcome("running"), None, cast("FolderMark", {**self.mark, **changed}))
 
     def _row(self, outcome: Outcome, ended_at: str | None, mark: FolderMark) -> Row:
         if self.started_at is None:

@@ -90,6 +90,8 @@ async def list_contents(folder: FolderSync) -> None:
     def advance() -> None:
         folder.mark["listed_at"] = stamps[0]
         folder.mark["listed"] = _pack(versions.values())
+        if known != set(versions.values()):
+            folder.outdate_view()
 
     changed = [
         ItemChange("create", item.item_id, item.change_key, item.element)

@@ -47,6 +47,11 @@ class AttachmentChoice:
         return {"content": True, "max_bytes": self.max_bytes, "folder": folder}
 
 
+VIEW = "calendar_view"
+NEEDED = frozenset({"uid", "calendar_item_type", "original_start", "recurrence_id", "start_time"})
+"""Columns that occurrences are asked for whether they are selected or not: they tell series and original start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The selected item streams with the columns that are asked of the server, and the content settings."""
@@ -56,6 +61,8 @@ class Selection:
     streams: frozenset[str]
     """Every selected stream, those that the tap writes about itself among them."""
     attachments: AttachmentChoice | None = None
+    view: frozenset[str] | None = None
+    """The selected columns of calendar_view, None when the stream is not selected."""
 
     def shape(self, stream: str) -> Shape | None:
         """Return the shape that a stream's items are asked in, or None when the stream is not selected."""
@@ -69,6 +76,10 @@ class Selection:
     def hides_attachments(self, stream: str) -> bool:
         """Return whether an item's attachments are asked for as rows, and not as a column of its own."""
         return self.attachments is not None and ATTACHMENTS not in self.columns[stream]
+
+    def view_shape(self) -> Shape | None:
+        """Return the shape that occurrences are asked in, or None when calendar_view is not selected."""
+        return None if self.view is None else shape(VIEW, self.view | NEEDED, settings=self.content)
 
     def stream_of(self, element: str | None) -> str:
         """Return the stream of an EWS element; whatever has no table of its own is in other_items."""

@@ -199,6 +199,8 @@ class PageWork:
             folder.mark["pending"] = pending
         else:
             folder.mark.pop("pending", None)
+        if self.told and any(change.kind != "read_flag" for change in self.changes):
+            folder.outdate_view()
         self.then()
 
     def _mark_corrupt(self, corrupt: Corrupt) -> Row:

@@ -1,0 +1,133 @@
+"""What takes place between two days: a calendar's occurrences, listed in windows that Exchange answers.
+
+A calendar view has no pages: a window of more than two years or 1,000 entries is refused, so it is halved. An
+occurrence that spans a border stands in both halves, under one id. A window that fails, perhaps because of one item
+of it, is halved too; what is left of it when it is short is a gap, and all around it is listed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.ask import CalendarWindow
+from tap_exchange.ews.errors import ExchangeError, RequestTooBig
+from tap_exchange.ews.faults import OF_THE_REQUEST
+
+if TYPE_CHECKING:
+    from tap_exchange.ews.answers import Found, FoundItem
+    from tap_exchange.sync.folder import FolderSync
+
+LONGEST = timedelta(days=730)
+"""Two years, in the shortest way to count them."""
+
+MOST_ENTRIES = 1000
+SHORTEST = timedelta(minutes=1)
+"""A minute with more entries than can be listed is a gap."""
+
+SHORTEST_BROKEN = timedelta(hours=1)
+MOST_FAILURES = 200
+"""Failed requests after which a calendar counts as broken: each is tried again by itself before it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From one moment up to another, in UTC."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def around(cls, day: date, past: int, future: int) -> Window:
+        """Return the window from `past` days before a day to the end of the day `future` days after it."""
+        midnight = datetime.combine(day, time(), timezone.utc)
+        return cls(midnight - timedelta(days=past), midnight + timedelta(days=future + 1))
+
+    @property
+    def length(self) -> timedelta:
+        """How long it is."""
+        return self.end - self.start
+
+    @property
+    def asked(self) -> CalendarWindow:
+        """The window as a question holds it."""
+        return CalendarWindow(_text(self.start), _text(self.end))
+
+    def __str__(self) -> str:
+        """Return both ends as RFC 3339 times."""
+        return f"{_text(self.start)}/{_text(self.end)}"
+
+    def pieces(self) -> list[Window]:
+        """Return it in windows that are not too long."""
+        starts = [self.start]
+        while starts[-1] + LONGEST < self.end:
+            starts.append(starts[-1] + LONGEST)
+        return [Window(start, end) for start, end in zip(starts, [*starts[1:], self.end], strict=True)]
+
+    def halves(self) -> tuple[Window, Window]:
+        """Return both halves, to the second."""
+        middle = self.start + timedelta(seconds=self.length.total_seconds() // 2)
+        return Window(self.start, middle), Window(middle, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A window that cannot be listed, and the code that says why."""
+
+    window: Window
+    code: str
+
+
+@dataclass(slots=True)
+class Occurrences:
+    """What a calendar holds between two days: its entries by id, and where they cannot be told."""
+
+    items: dict[str, FoundItem] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+
+
+async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
+    """List a calendar's occurrences and single items, IdOnly; in a sample those of the first window that has any.
+
+    Raises ExchangeError when the folder itself cannot be read, or fails wherever it is asked.
+    """
+    listed = Occurrences()
+    failures = 0
+    todo = deque(window.pieces())
+    while todo and not (folder.store.run.sample and listed.items):
+        part = todo.popleft()
+        try:
+            found = await _list(folder, part)
+        except ExchangeError as error:
+            if not error.splittable and error.code not in OF_THE_REQUEST:
+                raise
+            too_big = isinstance(error, RequestTooBig)
+            failures += not too_big
+            if failures > MOST_FAILURES:
+                raise
+            if part.length <= (SHORTEST if too_big else SHORTEST_BROKEN):
+                listed.gaps.append(Gap(part, error.code))
+            else:
+                todo.extendleft(reversed(part.halves()))
+            continue
+        if found.last and len(found.items) < MOST_ENTRIES:
+            listed.items.update((item.item_id, item) for item in found.items)
+        elif part.length > SHORTEST:
+            todo.extendleft(reversed(part.halves()))
+        else:
+            listed.items.update((item.item_id, item) for item in found.items)
+            listed.gaps.append(Gap(part, "ErrorExceededFindCountLimit"))
+    return listed
+
+
+async def _list(folder: FolderSync, window: Window) -> Found:
+    folder.tally.requests += 1
+    ask = partial(folder.store.wire.find_items, folder.place.folder_id, view=window.asked)
+    return await folder.store.run.conveyor.call(ask)
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
