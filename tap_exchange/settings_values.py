@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -118,20 +119,20 @@ def _string(option: Option, raw: object) -> str:
 
 def _integer(option: Option, raw: object) -> int:
     wanted = f"a whole number{_range(option)}"
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+    if isinstance(raw, bool) or not isinstance(raw, (int, float, Decimal, str)):
         raise refuse(option, raw, wanted)
     try:
         value = int(raw)
     except (ValueError, OverflowError):
         raise refuse(option, raw, wanted) from None
-    if isinstance(raw, float) and value != raw:
+    if isinstance(raw, (float, Decimal)) and value != raw:
         raise refuse(option, raw, wanted)
     return value
 
 
 def _number(option: Option, raw: object) -> float:
     wanted = f"a number{_range(option)}"
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, str)):
+    if isinstance(raw, bool) or not isinstance(raw, (int, float, Decimal, str)):
         raise refuse(option, raw, wanted)
     try:
         value = float(raw)

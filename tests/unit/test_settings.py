@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import jsonschema
@@ -334,3 +335,16 @@ def test_settings_cost_little_to_import() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("raw", ["0.5", 0.5, Decimal("0.5")])
+def test_a_number_of_a_config_file_is_read_however_it_was_parsed(raw: object) -> None:
+    """singer-sdk parses the numbers of a file as Decimal."""
+    settings = Settings.from_config({"ews_url": "demo://", "notification_delay": raw})
+    assert settings.notification_delay == 0.5
+
+
+@pytest.mark.parametrize("raw", [Decimal("20.5"), 20.5])
+def test_a_fraction_is_no_whole_number(raw: object) -> None:
+    with pytest.raises(SettingsError, match="batch_size"):
+        Settings.from_config({"ews_url": "demo://", "batch_size": raw})
