@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from tap_exchange.ews.shapes import Shape
     from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.run import Run
     from tap_exchange.sync.windows import Gap, Occurrences
 
 CALENDAR = "CalendarFolder"
@@ -43,21 +44,47 @@ TRIES = 3
 """Times a calendar that changes while it is listed is listed again; then what it came to waits for the next run."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The view that a run wants of each calendar."""
+
+    shape: Shape
+    window: Window
+
+    @property
+    def name(self) -> str:
+        """What stands in the mark of a folder whose view is this one: the days, and 12 hex digits of what is asked."""
+        content = self.shape.settings
+        text = json.dumps([sorted(self.shape.columns), content.body_type, content.body_max_bytes])
+        return f"{self.window} {blake2b(text.encode(), digest_size=6).hexdigest()}"
+
+
+def wanted(run: Run) -> Wanted | None:
+    """Return the view that a run wants, None when calendar_view is not selected."""
+    shape = run.selection.view_shape()
+    if shape is None:
+        return None
+    past, future = run.settings.calendar_past_days, run.settings.calendar_future_days
+    return Wanted(shape, Window.around(clock.today(), past, future))
+
+
+def is_due(run: Run, mark: FolderMark) -> bool:
+    """Return whether a folder is a calendar whose view is to be written anew."""
+    view = wanted(run) if mark.get("type") == CALENDAR else None
+    return view is not None and mark.get("view") != view.name
+
+
 async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[None]]) -> None:
     """Write a calendar's view when it is wanted and due; `catch_up` follows the folder's changes to their end."""
-    shape = folder.selection.view_shape()
-    if shape is None or folder.mark.get("type") != CALENDAR:
+    view = wanted(folder.store.run) if is_due(folder.store.run, folder.mark) else None
+    if view is None:
         return
-    settings = folder.store.run.settings
-    window = Window.around(clock.today(), settings.calendar_past_days, settings.calendar_future_days)
-    true_for = f"{window} {_fingerprint(shape)}"
-    if folder.mark.get("view") == true_for:
-        return
-    listed, settled = await _list(folder, window, catch_up)
+    listed, settled = await _list(folder, view.window, catch_up)
     if listed is None:
         return
-    loader = OccurrenceLoader(folder.store.wire, folder.place, shape, Masters(folder.store.wire, folder.place))
-    await ViewWork(folder, loader, true_for if settled else None).write(list(listed.items), listed.gaps)
+    wire, place = folder.store.wire, folder.place
+    loader = OccurrenceLoader(wire, place, view.shape, Masters(wire, place))
+    await ViewWork(folder, loader, view.name if settled else None).write(list(listed.items), listed.gaps)
 
 
 async def _list(
@@ -77,12 +104,6 @@ async def _list(
         if folder.view_changes == before:
             return listed, True
     return listed, False
-
-
-def _fingerprint(shape: Shape) -> str:
-    """Return 12 hex digits that stand for the columns and for how their content is asked for."""
-    text = json.dumps([sorted(shape.columns), shape.settings.body_type, shape.settings.body_max_bytes])
-    return blake2b(text.encode(), digest_size=6).hexdigest()
 
 
 @dataclass(slots=True)

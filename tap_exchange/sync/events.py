@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews import events as wire
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.sync.calendar import is_due
 from tap_exchange.sync.page import Page
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def has_work(mark: FolderMark, store: StoreSync) -> bool:
         or mark.get("ignored")
         or mark.get("listed_at")
         or mark.get("selection") != store.run.fingerprint
+        or is_due(store.run, mark)
     )
 
 
