@@ -20,7 +20,6 @@ from tap_exchange.streams.sink import SingerSink
 from tap_exchange.sync.bookmarks import NAME, Bookmarks, StateRefusedError, open_bookmarks
 from tap_exchange.sync.clock import Clock
 from tap_exchange.sync.files import FileStore
-from tap_exchange.sync.keys import shard_of
 from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope
 from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, VIEW, AttachmentChoice, Selection
@@ -138,8 +137,6 @@ class Engine:
         selection: Selection,
     ) -> Run:
         settings = self._settings
-        if settings.shard_count > 1:
-            mailboxes = [m for m in mailboxes if shard_of(m.lower(), settings.shard_count) == settings.shard_index]
         sink = SingerSink(self._streams, self._outlet)
         folder_columns = [
             column.name for column in columns_of("folders") if self._streams["folders"].selects(column.name)

@@ -158,14 +158,16 @@ class Endpoint:
                     raise SoapFault("ErrorInvalidServerVersion")
             who = header.find(f"{T}ExchangeImpersonation/{T}ConnectingSID")
             if who is not None and len(who):
-                self._impersonate(call, (who[0].text or "").strip())
+                self._impersonate(call, (who[0].text or "").strip(), primary=who[0].tag == f"{T}PrimarySmtpAddress")
         call.record.version = call.version
         call.record.mailbox = call.mailbox.address.lower() if call.mailbox is not None else None
 
-    def _impersonate(self, call: Call, address: str) -> None:
+    def _impersonate(self, call: Call, address: str, *, primary: bool) -> None:
         mailbox = self.exchange.mailbox(address)
         if mailbox is None:
             raise SoapFault("ErrorNonExistentMailbox")
+        if primary and mailbox.address.lower() != address.lower():
+            raise SoapFault("ErrorNonPrimarySmtpAddress", values={"Primary": mailbox.address})
         allowed = call.account.impersonates
         if mailbox is not call.account.mailbox and "*" not in allowed and mailbox.address.lower() not in allowed:
             raise SoapFault("ErrorImpersonateUserDenied")

@@ -39,6 +39,8 @@ class Exchange:
         self.lock = threading.RLock()
         self.mailboxes: dict[str, Mailbox] = {}
         self.accounts: dict[str, Account] = {}
+        self.groups: dict[str, list[str]] = {}
+        """Distribution groups: the addresses of their direct members, which may be groups or strangers."""
         self.born = datetime(2024, 1, 1, tzinfo=timezone.utc)
         self.clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
         self._stores: dict[str, tuple[Store, Mailbox | None]] = {}
@@ -74,6 +76,11 @@ class Exchange:
         account.impersonates.update(address.lower() for address in impersonates)
         self.accounts[username.lower()] = account
         return account
+
+    def add_group(self, address: str, *members: str) -> list[str]:
+        """Create a distribution group; give its list of members, which may be changed."""
+        group = self.groups[address.lower()] = list(members)
+        return group
 
     def add_public_folders(self) -> Store:
         """Give the organisation public folders."""

@@ -89,6 +89,11 @@ def resolve_names(address: str) -> str:
     )
 
 
+def expand_group(address: str) -> str:
+    """Ask for the members of a group."""
+    return f"<m:ExpandDL><m:Mailbox><t:EmailAddress>{escape(address)}</t:EmailAddress></m:Mailbox></m:ExpandDL>"
+
+
 def get_folder(ids: str, shape: str) -> str:
     """Ask for folders by ids already written."""
     return f"<m:GetFolder>{shape}<m:FolderIds>{ids}</m:FolderIds></m:GetFolder>"

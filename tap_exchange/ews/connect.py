@@ -206,6 +206,6 @@ def _connect_to_demo(settings: Settings) -> Connection:
             auth_type="basic",
             username=settings.username or username,
             password=settings.password or password,
-            mailboxes=settings.mailboxes or (username.lower(),),
+            mailboxes=settings.mailboxes or (() if settings.mailboxes_from else (username.lower(),)),
         ),
     )

@@ -131,6 +131,7 @@ _MEANINGS: dict[Action, str] = {
 }
 _MEANINGS_OF_CODES: dict[str, str] = {
     "ErrorNonExistentMailbox": "no such mailbox; check its address in `mailboxes`",
+    "ErrorNonPrimarySmtpAddress": "not the mailbox's primary address; name that one in `mailboxes`",
     "ErrorMissingEmailAddress": "the account has no mailbox; name those to read in `mailboxes`",
     "ErrorAccountDisabled": "the account is disabled; enable it, or take it out of `mailboxes`",
     "ErrorPasswordExpired": "the password has expired; set a new one",

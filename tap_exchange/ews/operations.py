@@ -80,15 +80,29 @@ class Mailbox:
         return self.transport.server(self.address)
 
     def resolve(self) -> str:
-        """Tell the primary SMTP address in lower case; the given one when the server cannot say."""
-        found = self.transport.call(
+        """Tell the primary SMTP address in lower case; the given one when the server cannot say.
+
+        Nobody can be impersonated by another address of his: for one an account has to ask as itself.
+        """
+        try:
+            found = self._resolve(None)
+        except MailboxError as error:
+            if error.code != "ErrorNonPrimarySmtpAddress":
+                raise
+            found = self._resolve("")
+            if found is None:
+                raise
+        return found or self.address.lower()
+
+    def _resolve(self, identity: str | None) -> str | None:
+        return self.transport.call(
             "ResolveNames",
             ask.resolve_names(self.address),
             mailbox=self.address,
             read=self._resolved,
             each=True,
+            identity=identity,
         )
-        return found or self.address.lower()
 
     def _resolved(self, messages: Sequence[Message]) -> str | None:
         fault = messages[0].fault

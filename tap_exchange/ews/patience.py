@@ -44,6 +44,10 @@ class Question:
     mailbox: str
     level: Level
     tries: int
+    identity: str | None = None
+    """Whom an impersonating account acts as: the mailbox's owner when None, nobody but itself when empty."""
+    routing: tuple[tuple[str, str], ...] = ()
+    """HTTP headers that lead to another server than the mailbox's."""
 
 
 class Refused(Exception):  # noqa: N818 - not an error yet

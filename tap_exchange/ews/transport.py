@@ -153,7 +153,7 @@ class Transport:
         """Tell the version that a mailbox is asked in: what its server's schema knows."""
         return self._connection.versions[self._version(mailbox)]
 
-    def call(
+    def call(  # noqa: PLR0913 - one keyword for each thing that a question may need
         self,
         operation: str,
         body: str,
@@ -164,6 +164,8 @@ class Transport:
         tries: int | None = None,
         each: bool = False,
         reading: Callable[[], Reading] | None = None,
+        identity: str | None = None,
+        routing: tuple[tuple[str, str], ...] = (),
     ) -> T:
         """Ask one question and read its answer.
 
@@ -179,11 +181,14 @@ class Transport:
                 busy; else the first one is the whole question's.
             reading: Makes, for each try, who reads the answer as it comes; without it the answer
                 is gathered first.
+            identity: Whom an impersonating account acts as, when that is not the mailbox's owner;
+                empty for itself.
+            routing: HTTP headers that lead to another server than the mailbox's.
 
         Raises:
             ExchangeError: as its class says.
         """
-        question = Question(operation, mailbox, level, tries or TRIES[level])
+        question = Question(operation, mailbox, level, tries or TRIES[level], identity, routing)
         patience = Patience(question, self.pace, self._connection, self._jitter)
         while True:
             try:
@@ -243,7 +248,8 @@ class Transport:
         return listed
 
     def _envelope(self, question: Question, body: str, version: int) -> bytes:
-        identity = question.mailbox if self.impersonate else ""
+        identity = question.mailbox if question.identity is None else question.identity
+        identity = identity if self.impersonate else ""
         payload = soap.envelope(body, self._connection.versions[version], identity)
         if len(payload) > MOST_SENT:
             raise RequestTooBig(
@@ -255,7 +261,7 @@ class Transport:
 
     def _send(self, question: Question, payload: bytes, reading: Reading | None) -> tuple[Reply, int]:
         """Send on a lent session, when nothing holds it; tell before which trouble it went out."""
-        headers = HEADERS | self._connection.mailbox_headers(question.mailbox)
+        headers = HEADERS | self._connection.mailbox_headers(question.mailbox) | dict(question.routing)
         headers["client-request-id"] = str(uuid.uuid4())
         request = requests.Request("POST", self._url, headers=headers, data=payload)
         with self._failing(question), self._connection.session() as session:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.sync.conveyor import Conveyor
+from tap_exchange.sync.mailboxes import Roster
 from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.progress import Progress
 from tap_exchange.sync.store import StoreSync
@@ -79,6 +80,7 @@ class Run:
     run_id: str = field(default_factory=lambda: secrets.token_hex(16))
     fingerprint: str = ""
     conveyor: Conveyor = field(init=False)
+    roster: Roster = field(init=False)
     began_at: str = ""
     resumed_from: str = ""
     _begun: asyncio.Lock = field(init=False)
@@ -92,12 +94,13 @@ class Run:
             self._deadline = time.monotonic() + 60 * minutes
         self.resumed_from = self.bookmarks.as_of
         self.fingerprint = self.selection.fingerprint()
+        self.roster = Roster(self)
         self._begun = asyncio.Lock()
         self._folders_at_once = asyncio.Semaphore(2 * connections)
         executor = ThreadPoolExecutor(connections, thread_name_prefix="exchange")
         self.conveyor = Conveyor(self.writer, executor, connections)
         writing = asyncio.ensure_future(self.conveyor.write_all())
-        syncing = asyncio.ensure_future(self.each(self.mailboxes, self._sync_mailbox, at_once=connections))
+        syncing = asyncio.ensure_future(self._sync_mailboxes(connections))
         try:
             await asyncio.wait({writing, syncing}, return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
@@ -157,22 +160,30 @@ class Run:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _sync_mailboxes(self, at_once: int) -> None:
+        addresses = await self.roster.addresses()
+        await self.each(addresses, self._sync_mailbox, at_once=at_once)
+        if not self.sample and not self.out_of_time():
+            self.roster.forget(addresses)
+            await (await self.conveyor.put(self.roster.left()))
+
     async def _sync_mailbox(self, address: str) -> None:
+        try:
+            primary = await self.roster.claim(address)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError as error:
+            unknown = StoreSync(self, self.open_mailbox(address, "primary"), address, "primary", {"folders": {}})
+            self.totals.mailboxes += 1
+            self.totals.mailboxes_failed += 1
+            await unknown.leave_out(error)
+            return
+        if primary is None:
+            return
         self.totals.mailboxes += 1
         failed = False
-        primary = self.bookmarks.addresses.get(address)
         for name in self.settings.stores:
-            wire = self.open_mailbox(address, name)
-            if primary is None:
-                try:
-                    primary = await self.conveyor.call(wire.resolve)
-                except (FatalError, Stopped):
-                    raise
-                except ExchangeError:
-                    primary = address
-                else:
-                    self.bookmarks.addresses[address] = primary
-            store = StoreSync(self, wire, primary, name, self.bookmarks.store(primary, name))
+            store = StoreSync(self, self.open_mailbox(primary, name), primary, name, self.roster.begin(primary, name))
             await store.sync()
             failed = failed or store.error is not None
         self.totals.mailboxes_failed += failed

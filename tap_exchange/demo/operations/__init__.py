@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_exchange.demo.operations import attachments, find, folders, items, names, notifications, sync, timezones
+from tap_exchange.demo.operations import (
+    attachments,
+    find,
+    folders,
+    groups,
+    items,
+    names,
+    notifications,
+    sync,
+    timezones,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +24,7 @@ if TYPE_CHECKING:
 
 OPERATIONS: dict[str, Callable[[Call], str | Answer]] = {
     "ConvertId": names.convert_id,
+    "ExpandDL": groups.expand_dl,
     "FindFolder": find.find_folder,
     "FindItem": find.find_item,
     "GetAttachment": attachments.get_attachment,

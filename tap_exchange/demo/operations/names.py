@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CANDIDATES = 100
 """The most that ResolveNames gives."""
+SHOWN = 3
 
 
 def resolve_names(call: Call) -> str:
@@ -64,13 +65,19 @@ def _resolution(mailbox: Mailbox, *, full: bool) -> str:
                 "<t:Contact>",
                 values.element("DisplayName", mailbox.name),
                 values.element("GivenName", given),
-                values.element("EmailAddresses", {"EmailAddress1": f"SMTP:{mailbox.address}"}),
+                values.element("EmailAddresses", _addresses(mailbox)),
                 values.element("ContactSource", "ActiveDirectory"),
                 values.element("Surname", surname),
                 "</t:Contact>",
             )
         )
     return f"<t:Resolution><t:Mailbox>{address.xml()}</t:Mailbox>{contact}</t:Resolution>"
+
+
+def _addresses(mailbox: Mailbox) -> dict[str, str]:
+    """Give the addresses that a contact of the directory has room for: three, the primary one in capitals first."""
+    proxies = [f"SMTP:{mailbox.address}", *(f"smtp:{alias}" for alias in mailbox.aliases)]
+    return {f"EmailAddress{number}": proxy for number, proxy in enumerate(proxies[:SHOWN], 1)}
 
 
 def convert_id(call: Call) -> str:
