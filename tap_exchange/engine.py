@@ -26,6 +26,9 @@ from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, VIEW, Attachm
 from tap_exchange.sync.writer import RunWriter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tap_exchange.ews.extended import ExtendedProperty
     from tap_exchange.settings import Settings
     from tap_exchange.streams.outlet import Outlet
     from tap_exchange.streams.stream import ExchangeStream
@@ -168,6 +171,7 @@ class Engine:
             for name in ITEM_STREAMS
             if name in self._streams
         }
+        self._warn_of_unselected(columns, extended)
         return Selection(
             columns,
             self._settings.content,
@@ -181,6 +185,19 @@ class Engine:
         if stream is None:
             return None
         return frozenset(column.name for column in columns_of(VIEW) if stream.selects(column.name)) - unwanted
+
+    def _warn_of_unselected(self, columns: Mapping[str, frozenset[str]], extended: Iterable[ExtendedProperty]) -> None:
+        """Tell of columns that a setting adds and an older catalog does not know: they would be missing in silence."""
+        added = [("extended_properties", entry.column, entry.streams) for entry in extended]
+        if self._settings.include_mime:
+            added.append(("include_mime", "mime_content", ITEM_STREAMS))
+        for setting, column, streams in added:
+            if not any(column in columns.get(stream, ()) for stream in streams):
+                logger.warning(
+                    "%s: the catalog selects the column %s in no stream; make a new one with --discover.",
+                    setting,
+                    column,
+                )
 
     def _attachments(self) -> AttachmentChoice | None:
         """Return how attachments are wanted; their folder is opened here, before anything is asked."""

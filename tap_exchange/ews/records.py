@@ -13,9 +13,10 @@ to do with it. Plain values, which are most, need one look-up; what is made of p
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from tap_exchange.ews.handlers import Notes, attribute_handler, handler_of, id_handler, ignore
+from tap_exchange.ews.handlers import Notes, attribute_handler, cut, handler_of, id_handler, ignore
 from tap_exchange.ews.nested import T, add, local_name, tree
 from tap_exchange.ews.values import SCALARS, text
 from tap_exchange.ews.zones import local_days
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from tap_exchange.ews.nested import Element
 
     Entry = tuple[str | None, Parse | Handler]
+
+BODIES = frozenset({"TextBody", "UniqueBody", "NormalizedBody"})
+"""What holds one text besides t:Body, and is cut like it."""
 
 MISFITS, UNKNOWN, ELEMENT_NAME = "unparsed", "other", "element_name"
 FIRST_DAY, LAST_DAY = "local_start_date", "local_end_date"
@@ -106,11 +110,18 @@ def _table(columns: Sequence[Column], known: Iterable[Column], body_max_bytes: i
     for name, group in selected.items():
         first = group[0]
         is_alone = len(group) == 1 and len(first.path) == 1 and not first.attribute and not first.extended
-        if is_alone and first.kind in SCALARS:
+        if is_alone and name in BODIES and body_max_bytes:
+            table[T + name] = (first.name, partial(_cut, body_max_bytes))
+        elif is_alone and first.kind in SCALARS:
             table[T + name] = (first.name, SCALARS[first.kind])
         else:
             table[T + name] = (None, handler_of(group, of_stream[name], body_max_bytes))
     return table
+
+
+def _cut(most: int, raw: str | None) -> str:
+    """Return a text cut to so many bytes: servers cut t:Body, and not each of them the other forms of it."""
+    return cut(raw or "", most)
 
 
 def _finisher(columns: Sequence[Column]) -> Handler:

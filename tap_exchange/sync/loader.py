@@ -126,7 +126,7 @@ class Loader:
         self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, failure: Answer | ExchangeError
     ) -> None:
         code = failure.code or "ErrorItemCorrupt"
-        rescue = salvage(self.wire, change.item_id, shape)
+        rescue = salvage(self.wire, change.item_id, shape, code)
         if rescue.gone:
             loaded.not_found.append(change)
             return

@@ -17,6 +17,12 @@ FAILS_AS_A_WHOLE = (ItemsError, IncompleteAnswer, RequestTooBig)
 """Errors of a GetItem that one item of it may cause: without that item the others can be read."""
 
 
+NAMED_BY_CODE = dict.fromkeys(
+    ("ErrorMimeContentConversionFailed", "ErrorMimeContentInvalid", "ErrorUnsupportedMimeConversion"), "mime_content"
+)
+"""Columns that a response code speaks of; many items (signed, encrypted, reports) have no MIME form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rescue:
     """What became of a bad item: its answer in the largest shape that works, and the columns it lacks."""
@@ -32,16 +38,17 @@ class _Gone(Exception):  # noqa: N818
     """The item is no longer there."""
 
 
-def salvage(wire: Mailbox, item_id: str, shape: Shape) -> Rescue:
+def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue:
     """Find the most that the server can give of an item, in at most 12 requests for each bad property.
 
-    First once more alone, then without any property, which tells whether anything can be read; then, as long as
+    When the code that it failed with names a property: without that one. Else first once more alone, then without
+    any property, which tells whether anything can be read; then, as long as
     the remaining properties fail together, the shortest failing prefix of them is found by bisecting, and its last
     one left out. Raises what speaks of the server or the mailbox.
     """
     try:
-        if (answer := _read(wire, item_id, shape)) is not None:
-            return Rescue(answer)
+        if (rescue := _at_once(wire, item_id, shape, code)) is not None:
+            return rescue
         nothing = shape.without(shape.columns)
         bare = _ask(wire, item_id, nothing)
         if bare is None or bare.record is None:
@@ -71,6 +78,16 @@ def _first_bad(wire: Mailbox, item_id: str, shape: Shape, properties: list[tuple
         else:
             low = middle
     return low
+
+
+def _at_once(wire: Mailbox, item_id: str, shape: Shape, code: str) -> Rescue | None:
+    named = NAMED_BY_CODE.get(code)
+    if named is not None and any(named in group for group in shape.groups):
+        answer = _read(wire, item_id, shape.without([named]))
+        if answer is not None:
+            return Rescue(answer, (named,))
+    answer = _read(wire, item_id, shape)
+    return None if answer is None else Rescue(answer)
 
 
 def _only(shape: Shape, properties: list[tuple[str, ...]]) -> Shape:

@@ -26,7 +26,7 @@ ITEM_STREAMS = (
 ATTACHMENTS = "attachments"
 """A stream, and the column of each item stream that tells what it is made from."""
 
-BODY_COLUMNS = BODIES | {"unique_body"}
+BODY_COLUMNS = BODIES | {"unique_body", "text_body", "normalized_body"}
 
 
 @dataclass(frozen=True, slots=True)
