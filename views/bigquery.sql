@@ -301,7 +301,12 @@ IF 'calendar_view' IN UNNEST(present) THEN
   EXECUTE IMMEDIATE REPLACE('''
   CREATE OR REPLACE VIEW `<dataset>.live_calendar_view` AS
   SELECT v.*
-  FROM `<dataset>.calendar_view` AS v
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.calendar_view` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS v
   JOIN `<dataset>.folder_state` AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at
   ''', '<dataset>', dataset);
 END IF;

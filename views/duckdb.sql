@@ -298,7 +298,17 @@ JOIN live_items AS i ON i.item_key = a.item_key AND i.synced_at = a.item_synced_
 
 CREATE OR REPLACE VIEW live_calendar_view AS
 SELECT v.*
-FROM calendar_view AS v
+FROM (
+  SELECT t.*
+  FROM calendar_view AS t
+  LEFT JOIN (
+    SELECT w.item_key
+    FROM calendar_view AS w
+    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
+    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+  ) AS lost ON lost.item_key = t.item_key
+  WHERE lost.item_key IS NULL
+) AS v
 JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at;
 
 CREATE OR REPLACE VIEW live_corrupt_items AS

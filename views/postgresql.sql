@@ -171,7 +171,14 @@ JOIN live_items AS i ON i.item_key = a.item_key AND i.synced_at = a.item_synced_
 $view$, 'attachments', NULL),
       (10, 'live_calendar_view', $view$
 SELECT v.*
-FROM calendar_view AS v
+FROM (
+  SELECT t.*
+  FROM calendar_view AS t
+  WHERE (
+    t.origin = 'feed'
+    AND t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS v
 JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at
 $view$, 'calendar_view', NULL),
       (11, 'live_corrupt_items', $view$

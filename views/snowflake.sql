@@ -293,13 +293,13 @@ BEGIN
       AND NOT coalesce(m.synced_at < c.reset_at, FALSE);
   END IF;
 
-  SELECT
-    'CREATE OR REPLACE VIEW live_items AS '
-    || LISTAGG(REPLACE('SELECT ''@stream@'' AS stream, mailbox, store, folder_key, folder_id, item_key, item_id, change_key, feed_id, synced_at, origin FROM live_@stream@', '@stream@', LOWER(table_name)), ' UNION ALL ')
-  INTO :definition
-  FROM information_schema.tables
-  WHERE table_schema = CURRENT_SCHEMA() AND table_name IN ('MESSAGES', 'MEETING_MESSAGES', 'CALENDAR_ITEMS', 'CONTACTS', 'DISTRIBUTION_LISTS', 'TASKS', 'POSTS', 'OTHER_ITEMS');
-  EXECUTE IMMEDIATE :definition;
+  definition := (
+    SELECT LISTAGG(REPLACE('SELECT ''@stream@'' AS stream, mailbox, store, folder_key, folder_id, item_key, item_id, change_key, feed_id, synced_at, origin FROM live_@stream@', '@stream@', LOWER(table_name)), ' UNION ALL ')
+    FROM information_schema.tables
+    WHERE table_schema = CURRENT_SCHEMA() AND table_name IN ('MESSAGES', 'MEETING_MESSAGES', 'CALENDAR_ITEMS', 'CONTACTS', 'DISTRIBUTION_LISTS', 'TASKS', 'POSTS', 'OTHER_ITEMS')
+  );
+  definition := 'CREATE OR REPLACE VIEW live_items AS ' || definition;
+  EXECUTE IMMEDIATE definition;
 
   IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'ATTACHMENTS')) THEN
     CREATE OR REPLACE VIEW live_attachments AS
@@ -311,7 +311,17 @@ BEGIN
   IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CALENDAR_VIEW')) THEN
     CREATE OR REPLACE VIEW live_calendar_view AS
     SELECT v.*
-    FROM calendar_view AS v
+    FROM (
+      SELECT t.*
+      FROM calendar_view AS t
+      LEFT JOIN (
+        SELECT w.item_key
+        FROM calendar_view AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key
+      WHERE lost.item_key IS NULL
+    ) AS v
     JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at;
   END IF;
 

@@ -76,7 +76,7 @@ JOIN {of live_items} AS i ON i.item_key = a.item_key AND i.synced_at = a.item_sy
 
 --- live_calendar_view calendar_view
 SELECT v.*
-FROM {of calendar_view} AS v
+FROM {kept calendar_view item_key} AS v
 JOIN {of folder_state} AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at
 
 --- live_corrupt_items corrupt_items
