@@ -122,15 +122,26 @@ class ServerVersion:
         )
 
 
-def envelope(body: str, version: ServerVersion) -> str:
-    """Wrap an answer."""
+def frame(version: ServerVersion) -> tuple[str, str]:
+    """Give what stands before and behind the inside of an answer's SOAP body."""
     return (
         f'<?xml version="1.0" encoding="utf-8"?><s:Envelope xmlns:s="{SOAP}"><s:Header><h:ServerVersionInfo '
         f'{version.attributes()} xmlns:h="{TYPES}" xmlns:xsd="http://www.w3.org/2001/XMLSchema" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"/></s:Header>'
-        f'<s:Body xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
-        f"{body}</s:Body></s:Envelope>"
-    )
+        '<s:Body xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xmlns:xsd="http://www.w3.org/2001/XMLSchema">'
+    ), "</s:Body></s:Envelope>"
+
+
+def envelope(body: str, version: ServerVersion) -> str:
+    """Wrap an answer."""
+    head, tail = frame(version)
+    return head + body + tail
+
+
+def envelope_bytes(body: str, version: ServerVersion) -> bytes:
+    """Wrap an answer as it is sent; bodies are large, so none is copied that need not be."""
+    head, tail = frame(version)
+    return b"".join((head.encode(), body.encode("utf-8", "surrogatepass"), tail.encode()))
 
 
 def response(operation: str, messages: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 from faker import Faker
@@ -13,14 +14,20 @@ LANGUAGES = ("en_GB", "de_DE", "fr_FR", "es_ES", "pl_PL", "ja_JP")
 COLLEAGUES, STRANGERS = 25, 60
 
 
+@cache
+def fakers() -> list[Faker]:
+    """Make the fakers once; each cast seeds them anew, so only one may be at work at a time."""
+    return [Faker(language) for language in LANGUAGES]
+
+
 class Cast:
-    """Everybody who writes to a mailbox, and what they write."""
+    """Everybody who writes to a mailbox, and what they write; a new one takes the word from the one before."""
 
     def __init__(self, seed: int, owner: Address) -> None:
         """Make the people around a mailbox's owner."""
         self.owner = owner
         self.random = Random(f"{seed} {owner.email}")
-        self._fakers = [Faker(language) for language in LANGUAGES]
+        self._fakers = fakers()
         for number, faker in enumerate(self._fakers):
             faker.seed_instance(f"{seed} {owner.email} {number}")
         english = self._fakers[0]

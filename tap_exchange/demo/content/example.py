@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,17 @@ BORN = datetime(2026, 3, 2, 8, tzinfo=timezone.utc)
 """The example's time while it is built; edits afterwards happen now."""
 FIRST = datetime(2025, 1, 7, 7, 30, tzinfo=timezone.utc)
 MESSAGES = 160
+BUILDING = threading.Lock()
 
 
 def build(exchange: Exchange, items: int, mailboxes: int) -> Exchange:
     """Fill an empty world; the first mailbox has an archive, and there are public folders."""
+    with BUILDING:
+        _build(exchange, items, mailboxes)
+    return exchange
+
+
+def _build(exchange: Exchange, items: int, mailboxes: int) -> None:
     present, exchange.clock = exchange.clock, lambda: BORN
     for number in range(mailboxes):
         name = NAMES[number % len(NAMES)]
@@ -36,7 +44,6 @@ def build(exchange: Exchange, items: int, mailboxes: int) -> Exchange:
         mailbox.folder("inbox").fill(items)
     _public(exchange.add_public_folders(), Cast(exchange.seed, Address("Postmaster", "postmaster@example.com")))
     exchange.clock = present
-    return exchange
 
 
 def _mail(mailbox: Mailbox, cast: Cast) -> None:
