@@ -36,6 +36,12 @@ class News:
     folders: frozenset[str] = frozenset()
     everything: bool = True
 
+    def with_more(self, other: News) -> News:
+        """Return this news and another's."""
+        return News(
+            self.hierarchy or other.hierarchy, self.folders | other.folders, self.everything or other.everything
+        )
+
     def names(self, folder_id: str) -> bool:
         """Return whether a folder is to be asked."""
         return self.everything or folder_id in self.folders

@@ -42,10 +42,10 @@ class StoreSync:
     known_items: dict[str, str] = field(default_factory=dict)
     folders_failed: int = 0
 
-    async def sync(self) -> None:
-        """Bring the tables to what the store holds now; an error becomes the mailbox's row."""
+    async def sync(self, news: News | None = None) -> None:
+        """Bring the tables to what the store holds now, or to the `news` of it; an error becomes the mailbox's row."""
         try:
-            await self._sync()
+            await self._sync(news)
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
@@ -72,8 +72,9 @@ class StoreSync:
         """Log a warning with the mailbox that it is about."""
         logger.warning("%s (%s): %s", self.mailbox, self.name, text)
 
-    async def _sync(self) -> None:
-        news = await self._news()
+    async def _sync(self, news: News | None) -> None:
+        if news is None:
+            news = await self._news()
         if news.everything:
             await self._check_root()
         await self.run.begin()
@@ -88,7 +89,7 @@ class StoreSync:
 
     async def _news(self) -> News:
         """Return what is to be asked: with notifications, what they tell."""
-        if self.run.settings.notifications == "none" or self.run.sample or not can_subscribe(self):
+        if self.run.settings.notifications != "pull" or self.run.sample or not can_subscribe(self):
             return EVERYTHING
         return await pull(self)
 
