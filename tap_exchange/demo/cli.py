@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+KEPT_REQUESTS = 100
+"""Nobody looks at the log of a server that runs for days."""
 EPILOG = """\
 Every mailbox signs in with its address and the password that is printed. The world is the same each
 time for the same --seed, --items and --mailboxes, so a sync state kept from an earlier run goes on
@@ -78,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with serve(exchange, options.port, host=options.host, latency=options.latency, xsd=options.xsd) as server:
             server.endpoint.compress = not options.no_compression
+            server.endpoint.log.keep = KEPT_REQUESTS
             accounts = list(exchange.accounts.values())
             print(f"EWS URL:   {server.url}")  # noqa: T201 - what the command is for
             print(f"user name: {', '.join(account.username for account in accounts)}")  # noqa: T201

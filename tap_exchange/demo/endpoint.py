@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 WORTH_COMPRESSING = 1024
 PATH = "/EWS/Exchange.asmx"
 OPERATION = re.compile(rb"Body[^>]*>\s*<(?:\w+:)?(\w+)")
+FAILURE = 'ResponseClass="Error"'
 FAILED = re.compile(r"<m:ResponseCode>(?!NoError)(\w+)")
 WELCOME = b"<html><body><h2>Exchange Web Services</h2></body></html>"
 LAST_PAGE = 1 << 30
@@ -145,8 +146,9 @@ class Endpoint:
             if isinstance(written, Answer):
                 return written
             body = self.faults.body(call, written)
-        call.record.codes = tuple(FAILED.findall(body))
-        return Answer(200, soap.envelope(body, self.version).encode("utf-8", "surrogatepass"))
+        if FAILURE in body:
+            call.record.codes = tuple(FAILED.findall(body))
+        return Answer(200, soap.envelope_bytes(body, self.version))
 
     def _read_header(self, call: Call, header: etree._Element | None) -> None:
         call.mailbox = call.account.mailbox

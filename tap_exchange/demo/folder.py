@@ -214,8 +214,7 @@ class Folder:
         with self.store.lock:
             self._check()
             if parent is self or parent.is_below(self):
-                message = "a folder cannot move below itself"
-                raise ValueError(message)
+                raise ValueError("a folder cannot move below itself")
             if self.parent is not None:
                 self.parent.children.remove(self)
             parent.children.append(self)
@@ -253,5 +252,4 @@ class Folder:
 
     def _check(self) -> None:
         if self.gone:
-            message = "this folder is deleted"
-            raise LookupError(message)
+            raise LookupError("this folder is deleted")

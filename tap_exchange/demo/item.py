@@ -181,8 +181,7 @@ class Item:
     def _series(self) -> Series:
         self._check()
         if self.series is None:
-            message = "this item is no recurring series"
-            raise LookupError(message)
+            raise LookupError("this item is no recurring series")
         return self.series
 
     def attach(self, *attachments: Attachment) -> Item:
@@ -194,9 +193,8 @@ class Item:
         return self
 
     def _check(self) -> None:
-        if self.gone:
-            message = "this item is no longer in its folder"
-            raise LookupError(message)
+        if self.gone or self.folder.gone:
+            raise LookupError("this item is no longer in its folder")
 
     def _changed(self) -> None:
         self.fragments.clear()

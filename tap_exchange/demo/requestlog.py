@@ -43,10 +43,10 @@ class Request:
 class RequestLog:
     """The requests so far, and what never falls out of it: the counts."""
 
-    def __init__(self, keep: int = 100_000) -> None:
+    def __init__(self, keep: int = 50_000) -> None:
         """Keep the latest requests in full."""
         self._lock = threading.Lock()
-        self._keep = keep
+        self.keep = keep
         self._requests: list[Request] = []
         self._counts: Counter[str] = Counter()
         self.concurrent = 0
@@ -58,8 +58,8 @@ class RequestLog:
             self.concurrent += 1
             self.most_concurrent = max(self.most_concurrent, self.concurrent)
             self._requests.append(request)
-            if len(self._requests) > self._keep:
-                del self._requests[: self._keep // 10]
+            if len(self._requests) > self.keep:
+                del self._requests[: max(1, self.keep // 10)]
 
     def named(self, request: Request, operation: str) -> None:
         """Note what a request turned out to be."""

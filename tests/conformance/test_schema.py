@@ -102,7 +102,7 @@ def test_every_occurrence_of_a_year(world: Exchange) -> None:
         ids = [element.get("Id") for element in message.iter("{*}ItemId")]
         assert len(ids) > 300
         for start in range(0, len(ids), 100):
-            messages = client.items(*ids[start : start + 100], shape=SHAPES["everything"])
+            messages = client.items(*ids[start : start + 100], shape="<t:BaseShape>AllProperties</t:BaseShape>")
             assert {code(message) for message in messages} == {"NoError"}
 
 

@@ -347,4 +347,11 @@ def test_what_left_its_folder_cannot_be_edited(anna: Mailbox, inbox: Folder) -> 
     item.soft_delete()
     with pytest.raises(LookupError):
         item.update(Subject="too late")
+    folder = anna.add_folder("Short-lived")
+    inside = folder.add("Message")
+    folder.delete()
+    with pytest.raises(LookupError):
+        inside.mark_read()
+    with pytest.raises(LookupError):
+        folder.add("Message")
     assert [kept.properties["Subject"] for kept in anna.folder("Deleted Items").items()] == [item.properties["Subject"]]
