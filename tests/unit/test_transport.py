@@ -203,6 +203,9 @@ def test_one_busy_message_among_others_is_a_value_that_slows_down_the_next(reque
 
 # --- what breaks -----------------------------------------------------------------------------
 
+GOOD_WITHOUT_CODE = {
+    "text": GOOD.replace('"Success"', '"Warning"').replace("<m:ResponseCode>NoError</m:ResponseCode>", "")
+}
 BROKEN = {
     "a reset connection": {"exc": requests.ConnectionError(ConnectionResetError(104, "reset"))},
     "a read timeout": {"exc": requests.ReadTimeout("timeout")},
@@ -212,6 +215,7 @@ BROKEN = {
     "the answer to something else": {"text": answer("GetFolder", success("GetFolder", ""))},
     "no response messages": {"text": answer("GetItem")},
     "neither success nor error": {"text": GOOD.replace('"Success"', '"Perhaps"')},
+    "a warning without a code": GOOD_WITHOUT_CODE,
     "an error without a code": {"text": GOOD.replace('"Success"', '"Error"')},
     "HTTP 500 without words": {"status_code": 500, "text": "<html>oops</html>"},
     "ErrorInternalServerError": {"status_code": 500, "text": fault("ErrorInternalServerError")},
@@ -304,6 +308,12 @@ def test_tries_bound_what_is_asked_again(requests_mock: Mocker) -> None:
     with pytest.raises(IncompleteAnswer):
         ask(one, Level.ITEMS, tries=1)
     assert requests_mock.call_count == 1
+
+
+@pytest.mark.parametrize("outcome", ['"Success"', '"Warning"'])
+def test_success_may_come_with_a_warning(requests_mock: Mocker, outcome: str) -> None:
+    requests_mock.post(URL, text=GOOD.replace('"Success"', outcome))
+    assert ask(transport()) == 1
 
 
 # --- faults of the whole question ------------------------------------------------------------
