@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.columns import columns_of, extended_properties
-from tap_exchange.ews.connect import connect
+from tap_exchange.ews.connect import Connection, connect
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
@@ -116,7 +116,7 @@ class Engine:
         connection = connect(settings)
         try:
             transport = Transport(connection, self._pace)
-            run = self._assemble(transport, bookmarks, clock, connection.mailboxes, selection)
+            run = self._assemble(connection, transport, bookmarks, clock, selection)
             self._loop = asyncio.get_running_loop()
             self._task = asyncio.ensure_future(run.go())
             try:
@@ -133,10 +133,10 @@ class Engine:
 
     def _assemble(
         self,
+        connection: Connection,
         transport: Transport,
         bookmarks: Bookmarks,
         clock: Clock,
-        mailboxes: Sequence[str],
         selection: Selection,
     ) -> Run:
         settings = self._settings
@@ -151,12 +151,13 @@ class Engine:
             bookmarks=bookmarks,
             clock=clock,
             writer=RunWriter(sink, clock, bookmarks, settings.state_interval, sample=self._sample),
+            connection=connection,
             transport=transport,
             open_mailbox=partial(Mailbox, transport),
             folder_shape=folder_shape(folder_columns),
             bare_shape=bare_shape(),
             tap_version=self._version,
-            mailboxes=mailboxes,
+            mailboxes=connection.mailboxes,
             sample=self._sample,
         )
 

@@ -125,15 +125,6 @@ class Bookmarks:
             for store, mark in stores.items()
         ]
 
-    def stores(self) -> list[tuple[str, str, StoreMark]]:
-        """Return every mailbox and store with its mark."""
-        return [
-            (mailbox, store, mark)
-            for mailbox, stores in self._feeds.items()
-            if mailbox != "_tap"
-            for store, mark in stores.items()
-        ]
-
     @property
     def addresses(self) -> dict[str, str]:
         """The primary addresses that the server resolved, by the address that the user gave."""

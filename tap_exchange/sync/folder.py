@@ -333,7 +333,11 @@ class FolderSync:
                         yield row
             yield self._row(self._outcome(), self.stamp(), self.mark)
 
-        await (await self.store.run.conveyor.put(Page(opening=opening)))
+        def advance() -> None:
+            if self.error is None and self.followed:
+                self.mark.pop("due", None)
+
+        await (await self.store.run.conveyor.put(Page(opening=opening, advance=advance)))
 
     def _outcome(self) -> Outcome:
         if self.outcome is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.sync.conveyor import Conveyor
+from tap_exchange.sync.listen import Listener
 from tap_exchange.sync.mailboxes import Roster
 from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.progress import Progress
@@ -21,6 +22,7 @@ from tap_exchange.sync.store import StoreSync
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
+    from tap_exchange.ews.connect import Connection
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
     from tap_exchange.ews.transport import Transport
@@ -68,6 +70,7 @@ class Run:
     clock: Clock
     writer: RunWriter
     transport: Transport
+    connection: Connection
     open_mailbox: Callable[[str, str], Mailbox]
     folder_shape: Shape
     bare_shape: Shape
@@ -100,7 +103,7 @@ class Run:
         executor = ThreadPoolExecutor(connections, thread_name_prefix="exchange")
         self.conveyor = Conveyor(self.writer, executor, connections)
         writing = asyncio.ensure_future(self.conveyor.write_all())
-        syncing = asyncio.ensure_future(self._sync_mailboxes(connections))
+        syncing = asyncio.ensure_future(self._work(connections))
         try:
             await asyncio.wait({writing, syncing}, return_when=asyncio.FIRST_COMPLETED)
             if writing.done():
@@ -159,6 +162,18 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _work(self, at_once: int) -> None:
+        await self._sync_mailboxes(at_once)
+        minutes = self.settings.listen_minutes
+        if self.settings.notifications == "stream" and minutes and not self.sample:
+            self.writer.write_state()
+            listener = Listener(self, self.connection, sorted(self.roster.taken))
+            listener.start()
+            try:
+                await listener.follow(60.0 * minutes)
+            finally:
+                listener.stop()
 
     async def _sync_mailboxes(self, at_once: int) -> None:
         addresses = await self.roster.addresses()
