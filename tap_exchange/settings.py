@@ -239,7 +239,7 @@ class Settings:
     )
     body_max_bytes: int | None = setting(
         CONTENT,
-        "Cut bodies on the server after so many bytes. Default: whole bodies.",
+        "Cut bodies after so many bytes, on the server where it can. Default: whole bodies.",
         least=1,
         most=2**31 - 1,
     )
@@ -251,24 +251,26 @@ class Settings:
     )
     attachments: str = setting(
         CONTENT,
-        "Attachments: none, their metadata, or their content too.",
+        "Attachments: none, their metadata, or their content too, each as a row of attachments.",
         default="metadata",
         choices=("none", "metadata", "content"),
     )
     attachment_max_bytes: int = setting(
         CONTENT,
-        "Largest attachment whose content is loaded.",
+        "Largest attachment whose content is loaded; in rows 36 MiB at most.",
         default=MIB,
         least=1,
     )
     attachment_dir: str | None = setting(
         CONTENT,
-        "Folder or fsspec address (s3://, gs://, abfs://) for attachment contents, instead of base64 in the rows.",
+        "Folder or fsspec address (s3://, gs://, abfs://) for attachment contents, instead of base64 in the rows; "
+        "the addresses need the package s3fs, gcsfs or adlfs.",
         label="Attachment folder",
     )
     extended_properties: tuple[Any, ...] = setting(
         CONTENT,
-        "MAPI properties to add as columns.",
+        "MAPI properties to add as columns: objects with column, streams, type, and tag, or property_set with name or "
+        "id.",
         default=(),
     )
     read_flags: str = setting(
