@@ -54,7 +54,6 @@ class FolderMark(TypedDict, total=False):
     pending: list[Pending]
     corrupt: dict[str, CorruptMark]
     excluded: str
-    page_size: int
     ignored: dict[str, list[str]]
     listed: str
     listed_at: str

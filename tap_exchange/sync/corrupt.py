@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_exchange.ews.answers import ItemChange
 from tap_exchange.sync.page import Corrupt, Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tap_exchange.ews.answers import ItemChange
+    from tap_exchange.ews.answers import FoundItem
     from tap_exchange.sync.bookmarks import CorruptMark, FolderMark
     from tap_exchange.sync.page import BadAttachment, Place
 
 
 ATTACHMENT = "attachment"
+FEED = "feed"
 MOST_NAMED = 20
 
 
 def mark_key(item_key: str, stage: str) -> str:
-    """Return what an item is marked by: its attachments may fail while the item does not, and the other way round."""
-    return f"{item_key}:{stage}" if stage == ATTACHMENT else item_key
+    """Return what an item is marked by: it may break the feed, or its attachments fail, and itself load well."""
+    return f"{item_key}:{stage}" if stage in {ATTACHMENT, FEED} else item_key
 
 
 def mark_corrupt(place: Place, mark: FolderMark, corrupt: Corrupt, now: str) -> Row:
@@ -82,6 +84,19 @@ def bad_attachments(bad: Sequence[BadAttachment]) -> Corrupt:
         code=bad[0].code,
         message=f"The server could not give the attachments {named}{more}; the item and its others were loaded.",
         missing=tuple(keys),
+        salvaged=True,
+    )
+
+
+def breaks_feed(item: FoundItem, stream: str, code: str) -> Corrupt:
+    """Return what corrupt_items tells of an item that its folder's feed cannot tell of."""
+    return Corrupt(
+        change=ItemChange("create", item.item_id, item.change_key, item.element),
+        stream=stream,
+        stage=FEED,
+        code=code,
+        message=f"The folder's feed fails at this item ({code}): it is left out of the feed and loaded by itself.",
+        missing=(),
         salvaged=True,
     )
 

@@ -22,7 +22,7 @@ from tap_exchange.ews.faults import Action
 from tap_exchange.sync import stubborn
 from tap_exchange.sync.calendar import CALENDAR, view_calendar
 from tap_exchange.sync.changes import LOADED_KINDS, net
-from tap_exchange.sync.corrupt import ATTACHMENT, mark_key, resolve
+from tap_exchange.sync.corrupt import ATTACHMENT, breaks_feed, mark_corrupt, mark_key, resolve
 from tap_exchange.sync.fill import IdSet, fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
@@ -67,9 +67,15 @@ class FolderSync:
     view_changes: int = 0
     """How often the calendar's view became out of date."""
     page_size: int = 0
+    notes: list[str] = field(default_factory=list)
+    """What was done to get there, for the folder's row."""
+    throttled_before: float = 0.0
+    started_over: bool = False
+    """Whether a state could not be used in this run: a second time the feed is not believed any more."""
 
     def __post_init__(self) -> None:
         """Begin with whole pages."""
+        self.throttled_before = self.store.run.transport.pace.throttled_seconds
         self.page_size = batch_of_changes(self.store.run.settings.max_changes, sample=self.store.run.sample)
 
     @property
@@ -199,6 +205,8 @@ class FolderSync:
 
     async def _sync_by_feed(self) -> None:
         if "sync_state" not in self.mark:
+            if "listed" in self.mark:
+                await self.ask(None)  # before the listing's rows are void: the feed may fail as it did then
             await self.reset(None)
             await self._follow(None)
             return
@@ -216,12 +224,18 @@ class FolderSync:
         while True:
             try:
                 answer = await self.ask(state)
-            except StateError:
+            except StateError as error:
                 if state is None:
                     raise
                 if written is not None:
                     await written
-                logger.warning("A folder's sync state is refused (%s): the folder is started over.", self.name)
+                if self.started_over:
+                    text = "The feed fails with each new state; the folder's contents are listed instead."
+                    raise stubborn.BrokenFeedError(text, code=error.code) from error
+                self.started_over = True
+                self.page_size = batch_of_changes(self.store.run.settings.max_changes, sample=self.store.run.sample)
+                logger.warning("A folder's sync state cannot be used (%s): the folder is started over.", self.name)
+                self.notes.append(f"Its sync state could not be used ({error.code}): started over.")
                 await self.reset(None)
                 state, adopt = None, True
                 continue
@@ -231,7 +245,7 @@ class FolderSync:
             if answer.last or self.must_stop():
                 break
         await written
-        if self.mark.get("ignored"):
+        if any(not change_key for change_key, _ in self.mark.get("ignored", {}).values()):
             await watch(self)
 
     def _work(self, answer: ItemPage, *, adopt: bool) -> PageWork:
@@ -259,8 +273,8 @@ class FolderSync:
         for pause in (*REFUSALS, None):
             try:
                 answer = await stubborn.ask(self, state)
-            except StateError:  # noqa: PERF203
-                if state is None or pause is None:
+            except StateError as error:  # noqa: PERF203
+                if state is None or pause is None or isinstance(error, stubborn.StaleStateError):
                     raise
                 await asyncio.sleep(pause)
             else:
@@ -297,6 +311,7 @@ class FolderSync:
                 self.mark.pop("pending", None)
                 self.mark.pop("viewed_at", None)
                 self.outdate_view()
+                self.mark.pop("listed", None)
                 self.unseen_corrupt = set(self.mark.get("corrupt", {}))
 
         await self.store.run.conveyor.put(Page(opening=opening, advance=advance))
@@ -314,9 +329,15 @@ class FolderSync:
         """Return the ids that the feed leaves out: the user's, and those that break it."""
         return [*self.store.run.settings.ignore_item_ids, *self.mark.get("ignored", {})]
 
-    def ignore(self, item: FoundItem) -> None:
+    async def ignore(self, item: FoundItem, code: str) -> None:
         """Leave an item out of the feed from now on; it is loaded and watched by itself."""
         self.mark.setdefault("ignored", {})[item.item_id] = ["", item.element]
+        corrupt = breaks_feed(item, self.selection.stream_of(item.element), code)
+
+        def opening() -> Iterator[Row]:
+            yield mark_corrupt(self.place, self.mark, corrupt, self.stamp())
+
+        await self.store.run.conveyor.put(Page(opening=opening))
 
     async def _is_gone(self) -> bool:
         """Ask for the folder itself: a sync call alone is no proof of its deletion."""
@@ -327,10 +348,12 @@ class FolderSync:
 
         def opening() -> Iterator[Row]:
             if self.error is None and self.followed:
-                for key in sorted(self.unseen_corrupt):
+                watched = {self.place.key(item_id) for item_id in self.mark.get("ignored", {})}
+                for key in sorted(key for key in self.unseen_corrupt if key.partition(":")[0] not in watched):
                     row = resolve(self.place, self.mark, key, "The item is no longer in this folder.", self.stamp())
                     if row is not None:
                         yield row
+            self.tally.throttled_seconds = self.store.run.transport.pace.throttled_seconds - self.throttled_before
             yield self._row(self._outcome(), self.stamp(), self.mark)
 
         def advance() -> None:
@@ -346,7 +369,20 @@ class FolderSync:
             return Outcome("failed", getattr(self.error, "code", None), str(self.error))
         if not self.followed:
             return Outcome("partial", None, "The run ended before this folder was done; the next run goes on.")
-        return Outcome("finished")
+        return Outcome("finished", None, self._story())
+
+    def _story(self) -> str | None:
+        """Return in words what was done beside following the feed."""
+        notes = list(self.notes)
+        if (
+            self.tally.page_size
+            and self.tally.page_size < self.store.run.settings.max_changes
+            and not self.store.run.sample
+        ):
+            notes.append(f"Larger pages failed: the feed was read by {self.tally.page_size} at a time.")
+        if ignored := len(self.mark.get("ignored", ())):
+            notes.append(f"Items that break the feed are left out of it and watched by themselves: {ignored}.")
+        return " ".join(notes) or None
 
     def running_row(self, **changed: object) -> Row:
         """Return the folder's row while it is being synced, with what its mark will be."""

@@ -197,6 +197,23 @@ class StoreSync:
             return []
         return [item.item_id for item in found.items]
 
+    async def feeds_others(self, folder_id: str) -> bool:
+        """Return whether SyncFolderItems works for another folder that it has worked for before."""
+        fed = [other for other, mark in self.mark["folders"].items() if "sync_state" in mark and other != folder_id]
+        for other in fed[:3]:
+            if await self.run.conveyor.call(self._feeds, other):
+                return True
+        return not fed
+
+    def _feeds(self, folder_id: str) -> bool:
+        try:
+            self.wire.sync_items(folder_id, None, max_changes=1)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError:
+            return False
+        return True
+
     def _gives(self, item_id: str) -> bool:
         try:
             (answer,) = self.wire.get_items([item_id], self.run.bare_shape)

@@ -10,19 +10,22 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, StateError, TransientError
+from tap_exchange.ews.errors import ExchangeError, FolderError, StateError
 from tap_exchange.sync.listing import listed_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tap_exchange.ews.answers import FoundItem, ItemPage
     from tap_exchange.sync.folder import FolderSync
 
 logger = logging.getLogger(__name__)
 
-MOST_IGNORED = 2000
-"""Ids of one Ignore list at most: Exchange refuses requests over 400 KB."""
+MOST_IGNORED_BYTES = 200_000
+"""Ids of one Ignore list at most, beside those that are always ignored: Exchange refuses requests over 400 KB."""
+
+ID_ELEMENT_BYTES = 20
+"""What an id takes in a request beside itself."""
 
 MOST_CULPRITS = 50
 """Items that one page may be made to work without, before its folder is listed instead."""
@@ -30,6 +33,10 @@ MOST_CULPRITS = 50
 
 class BrokenFeedError(ExchangeError):
     """The feed fails with every page size, with and without a state, and no item is to blame."""
+
+
+class StaleStateError(StateError):
+    """The feed fails with its state and works without: known for sure, no pause would tell more."""
 
 
 async def ask(folder: FolderSync, state: str | None) -> ItemPage:
@@ -42,7 +49,7 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
         try:
             page = await _call(folder, state, size, ())
         except ExchangeError as error:  # noqa: PERF203
-            if not _may_be_an_item(error) or not await _server_answers(folder, error):
+            if not error.splittable:
                 raise
             if size == 1:
                 return await _without_culprits(folder, state, error)
@@ -61,15 +68,20 @@ async def _without_culprits(folder: FolderSync, state: str | None, error: Exchan
         if culprit is None:
             break
         logger.warning("Folder %s: an item that breaks its feed is ignored and watched.", folder.name)
-        folder.ignore(culprit)
+        await folder.ignore(culprit, error.code)
         candidates = [item for item in candidates if item.item_id != culprit.item_id]
         try:
             return await _call(folder, state, 1, ())
         except ExchangeError as again:
-            if not _may_be_an_item(again):
+            if not again.splittable:
                 raise
-    if state is not None and await _works(folder, None, ()):
-        raise StateError("The feed works without its sync state, but not with it.", code=error.code)
+    if state is not None and await _walks(folder):
+        raise StaleStateError("The feed fails with its sync state and works without.", code=error.code)
+    if "sync_state" in folder.mark and not await folder.store.feeds_others(folder.place.folder_id):
+        raise FolderError(
+            f"SyncFolderItems fails for other folders too ({error.code}): the server is in trouble; run again later.",
+            code=error.code,
+        ) from error
     raise BrokenFeedError(
         "The folder's feed fails whatever is asked; its contents are listed instead.", code=error.code
     ) from error
@@ -80,8 +92,7 @@ async def _find(folder: FolderSync, state: str | None, candidates: Sequence[Foun
 
     It is the last of the shortest prefix of candidates whose absence makes the call work; there may be others in it.
     """
-    for start in range(0, len(candidates), MOST_IGNORED):
-        window = candidates[start : start + MOST_IGNORED]
+    for window in _windows(candidates):
         if not await _works(folder, state, window):
             continue
         low, high = 0, len(window)
@@ -95,35 +106,45 @@ async def _find(folder: FolderSync, state: str | None, candidates: Sequence[Foun
     return None
 
 
+def _windows(candidates: Sequence[FoundItem]) -> Iterator[Sequence[FoundItem]]:
+    """Yield as many candidates at a time as one request can name."""
+    start = size = 0
+    for index, item in enumerate(candidates):
+        size += len(item.item_id) + ID_ELEMENT_BYTES
+        if size > MOST_IGNORED_BYTES and index > start:
+            yield candidates[start:index]
+            start, size = index, len(item.item_id) + ID_ELEMENT_BYTES
+    if start < len(candidates):
+        yield candidates[start:]
+
+
 async def _works(folder: FolderSync, state: str | None, ignored: Sequence[FoundItem]) -> bool:
+    return await _tried(folder, state, 1, [item.item_id for item in ignored]) is not None
+
+
+async def _walks(folder: FolderSync) -> bool:
+    """Return whether the feed gives a first page without a state, and what follows it with the new one."""
+    for size in (folder.store.run.settings.max_changes, 1):
+        page = await _tried(folder, None, size)
+        if page is not None and (page.last or await _tried(folder, page.sync_state, size) is not None):
+            return True
+    return False
+
+
+async def _tried(folder: FolderSync, state: str | None, size: int, ignored: Sequence[str] = ()) -> ItemPage | None:
     try:
-        await _call(folder, state, 1, [item.item_id for item in ignored])
+        return await _call(folder, state, size, ignored)
     except StateError:
-        return False
+        return None
     except ExchangeError as error:
-        if not _may_be_an_item(error):
+        if not error.splittable:
             raise
-        return False
-    return True
+        return None
 
 
 async def _call(folder: FolderSync, state: str | None, size: int, more: Sequence[str]) -> ItemPage:
     folder.tally.requests += 1
+    folder.tally.page_size = min(size, folder.tally.page_size or size)
     ignore = [*folder.ignored_ids(), *more]
     call = partial(folder.store.wire.sync_items, folder.place.folder_id, state, max_changes=size, ignore=ignore)
     return await folder.store.run.conveyor.call(call)
-
-
-def _may_be_an_item(error: ExchangeError) -> bool:
-    return error.splittable or isinstance(error, TransientError)
-
-
-async def _server_answers(folder: FolderSync, error: ExchangeError) -> bool:
-    """Return whether the server answers another question: then this folder is to blame for its troubles."""
-    if not isinstance(error, TransientError):
-        return True
-    try:
-        await folder.store.run.conveyor.call(folder.store.wire.root)
-    except TransientError:
-        return False
-    return True

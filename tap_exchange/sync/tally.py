@@ -34,6 +34,8 @@ class Tally:
     not_found: int = 0
     requests: int = 0
     throttled_seconds: float = 0.0
+    page_size: int | None = None
+    """The smallest page that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def folder_sync_row(
             "pending": len(mark.get("pending", ())),
             "requests": tally.requests,
             "throttled_seconds": round(tally.throttled_seconds, 3),
-            "page_size": mark.get("page_size"),
+            "page_size": tally.page_size,
             "ignored_items": len(mark.get("ignored", ())),
             "resets": resets_of(mark),
             "listed_at": mark.get("listed_at"),

@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.answers import Answer, ItemChange, ItemKind
 from tap_exchange.ews.errors import item_action
 from tap_exchange.ews.faults import Action
+from tap_exchange.sync.corrupt import FEED, mark_key, resolve
+from tap_exchange.sync.page import Page
+from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_exchange.ews.operations import Mailbox
+    from tap_exchange.ews.shapes import Shape
     from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.page import Row
 
 
 async def watch(folder: FolderSync) -> None:
@@ -20,24 +28,25 @@ async def watch(folder: FolderSync) -> None:
     again. One is gone when it is not found while another item of the store is.
     """
     ignored = folder.mark.get("ignored", {})
-    answers = await _ask(folder, list(ignored))
-    changes: list[ItemChange] = []
+    changes: dict[str, ItemChange] = {}
     kept: dict[str, list[str]] = {}
-    for answer in answers:
-        change_key, element = ignored[answer.id]
-        if answer.record is not None:
-            now = answer.record.get("change_key") or ""
-            if now != change_key:
-                kind: ItemKind = "update" if change_key else "create"
-                changes.append(ItemChange(kind, answer.id, now, element))
-            if now == change_key or not change_key:
-                kept[answer.id] = [now, element]
-        elif item_action(answer.code or "") is Action.ITEM_GONE and await folder.store.answers(folder.place.folder_id):
-            changes.append(ItemChange("delete", answer.id, None, None))
-        else:
-            kept[answer.id] = [change_key, element]
-            if not change_key:
-                changes.append(ItemChange("create", answer.id, None, element))
+    for answer in await _ask(folder, list(ignored)):
+        change, mark = await _judge(folder, answer, ignored)
+        if change is not None:
+            changes[answer.id] = change
+        if mark is not None:
+            kept[answer.id] = mark
+    if not changes and kept == ignored:
+        return
+
+    def released() -> Iterator[Row]:
+        for item_id in ignored.keys() - kept.keys():
+            key = mark_key(folder.place.key(item_id), FEED)
+            change = changes[item_id]
+            text = _RELEASED[change.kind == "delete"]
+            row = resolve(folder.place, folder.mark, key, text, folder.stamp(), change)
+            if row is not None:
+                yield row
 
     def advance() -> None:
         if kept:
@@ -45,14 +54,44 @@ async def watch(folder: FolderSync) -> None:
         else:
             folder.mark.pop("ignored", None)
 
-    if changes or kept != ignored:
-        await (await folder.put(PageWork(folder, changes, then=advance, origin="fill")))
+    await folder.put(PageWork(folder, list(changes.values()), then=lambda: None, origin="fill"))
+    await (await folder.store.run.conveyor.put(Page(opening=released, advance=advance)))
+
+
+_RELEASED = {True: "The item was deleted.", False: "The item changed: the feed is asked to tell of it again."}
+
+
+async def _judge(
+    folder: FolderSync, answer: Answer, ignored: dict[str, list[str]]
+) -> tuple[ItemChange | None, list[str] | None]:
+    """Return the change to load or tell of an ignored item, and its mark as long as it stays ignored."""
+    change_key, element = ignored[answer.id]
+    if answer.record is not None:
+        now = answer.record.get("change_key") or ""
+        if now == change_key:
+            return None, [now, element]
+        kind: ItemKind = "update" if change_key else "create"
+        return ItemChange(kind, answer.id, now, element), None if change_key else [now, element]
+    gone = item_action(answer.code or "") is Action.ITEM_GONE
+    if gone and await folder.store.answers(folder.place.folder_id, ignored):
+        return ItemChange("delete", answer.id, None, None), None
+    return None if change_key else ItemChange("create", answer.id, None, element), [change_key, element]
 
 
 async def _ask(folder: FolderSync, ids: list[str]) -> list[Answer]:
     answers: list[Answer] = []
     size = folder.batch_size
+    wire, shape = folder.store.wire, folder.store.run.bare_shape
     for start in range(0, len(ids), size):
-        batch = ids[start : start + size]
-        answers += await folder.store.run.conveyor.call(folder.store.wire.get_items, batch, folder.store.run.bare_shape)
+        answers += await folder.store.run.conveyor.call(_ask_each, wire, ids[start : start + size], shape)
     return answers
+
+
+def _ask_each(wire: Mailbox, ids: list[str], shape: Shape) -> list[Answer]:
+    """Ask for items together, or one by one when they break the request."""
+    try:
+        return wire.get_items(ids, shape)
+    except FAILS_AS_A_WHOLE as error:
+        if len(ids) == 1:
+            return [Answer(ids[0], code=error.code)]
+    return [answer for item_id in ids for answer in _ask_each(wire, [item_id], shape)]
