@@ -68,7 +68,10 @@ class Series:
 
     def find(self, original: datetime) -> Slot | None:
         """Find the occurrence of an original start, deleted or not; None when the pattern has none there."""
+        near = original.date() - timedelta(days=2)
         for day in self.recurrence.dates():
+            if day < near:
+                continue
             here = self.zone.to_utc(at(day, self.start))
             if here == original:
                 return self._slot(original)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from tap_exchange.demo import values
 
@@ -66,6 +67,7 @@ class Zone:
         return f"{local:%Y-%m-%dT%H:%M:%S}{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
 
 
+@lru_cache(maxsize=1024)
 def weekday_of_month(year: int, month: int, days: tuple[str, ...], occurrence: int) -> datetime:
     """Give the n-th day of a month that is one of some week days; -1 is the last."""
     first = datetime(year, month, 1)  # noqa: DTZ001 - a local date
