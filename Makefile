@@ -42,7 +42,7 @@ lint: $(TAP) $(LINT) ## rules, format, types, dependencies
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@.venv/bin/deptry .
+	@.venv/bin/deptry tap_exchange
 	@$(UV) lock --check --offline --quiet
 	@echo "lint: clean"
 
