@@ -64,11 +64,12 @@ async def _list_once(folder: FolderSync) -> list[FoundItem] | None:
 async def list_contents(folder: FolderSync) -> None:
     """Write a folder's complete listing to listed_items, and load what is new or changed since the last one.
 
-    The mark keeps 8 bytes for each version of an item that was loaded. The listing counts from the moment that
-    `listed_at` moves to its time: before, the rows of the listing before it count.
+    The mark keeps 8 bytes for each version of an item that was loaded, and for how it was asked for. The listing
+    counts from the moment that `listed_at` moves to its time: before, the rows of the listing before it count.
     """
     found = await listed_ids(folder)
-    versions = {item.item_id: short_hash(f"{item.item_id}\0{item.change_key}") for item in found}
+    asked = {stream: folder.selection.version_of(stream) for stream in folder.selection.columns}
+    versions = {item.item_id: _version(item, asked.get(folder.selection.stream_of(item.element), "")) for item in found}
     known = set(_unpack(folder.mark.get("listed", "")))
     stamps: list[str] = []
 
@@ -100,6 +101,10 @@ async def list_contents(folder: FolderSync) -> None:
     ]
     await folder.put(PageWork(folder, changed, then=lambda: None, origin="listing", told=False))
     await (await folder.store.run.conveyor.put(Page(opening=opening, advance=advance)))
+
+
+def _version(item: FoundItem, asked: str) -> int:
+    return short_hash(f"{item.item_id}\0{item.change_key}\0{asked}")
 
 
 def _pack(hashes: Iterable[int]) -> str:

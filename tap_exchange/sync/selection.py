@@ -98,6 +98,12 @@ class Selection:
         text = json.dumps(self.to_state(), sort_keys=True)
         return blake2b(text.encode(), digest_size=6).hexdigest()
 
+    def version_of(self, stream: str) -> str:
+        """Return what stands for how a selected stream's items are asked for: when it moves they are loaded again."""
+        attachments = None if self.attachments is None else self.attachments.to_state()
+        text = json.dumps([sorted(self.columns[stream]), self._content_of(stream), attachments], sort_keys=True)
+        return blake2b(text.encode(), digest_size=6).hexdigest()
+
     def stale_streams(self, old: Mapping[str, Any] | None) -> frozenset[str]:
         """Return the streams whose rows an older selection does not cover.
 

@@ -12,7 +12,7 @@ import pytest
 from tap_exchange.demo import Exchange, serve
 from tap_exchange.demo.attachments import Attachment
 from tap_exchange.demo.faultplan import Answer, Fault
-from tap_exchange.demo.faults import How, On, RequestFails, Throttles
+from tap_exchange.demo.faults import FolderFails, How, On, RequestFails, Throttles
 from tap_exchange.demo.soap import ServiceError
 from tap_exchange.sync.files import FileStore, InFile
 from tests.attachments import ITEM_STREAMS, Tables, inner, key_of, link, same_columns, truth
@@ -514,6 +514,21 @@ def test_a_folder_started_over_has_its_attachments_anew(anna: Mailbox, inbox: Fo
     live = {key for key, row in tables.attachments().items() if row["synced_at"] > reset}
     assert live == set(truth(anna))
     assert tables.told(live) == truth(anna, content=True)
+
+
+def test_a_folder_without_a_feed_has_its_attachments_too_and_anew_when_the_setting_changes(
+    anna: Mailbox, inbox: Folder, server: Server
+) -> None:
+    furnish(inbox)
+    broken = FolderFails("ErrorInternalServerError", inbox, On("SyncFolderItems"))
+    tables = Tables()
+    done = tables.take(run(server, broken))
+    assert {row["origin"] for row in done.of("attachments")} == {"listing"}
+    assert tables.told() == truth(anna)
+    idle = tables.take(run(server, broken, state=done.state))
+    assert not idle.of("attachments")
+    tables.take(run(server, broken, state=idle.state, attachments="content"))
+    assert tables.told() == truth(anna, content=True)
 
 
 # Bad input
