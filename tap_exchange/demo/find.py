@@ -98,9 +98,13 @@ class Finder:
         if held is None:
             compiler = Compiler(computed.item_value)
             test = None if restriction is None else compiler.test(restriction[0])
+            sorting = compiler.order(order)
             items = folder.iter_items() if contents is folder.contents else contents.items()
-            chosen = compiler.sort(order, [item for item in items if test is None or test(item)])
-            held = chosen if folder.search is not None else array("Q", [item.number for item in chosen])
+            chosen = (item for item in items if test is None or test(item))
+            if folder.search is not None:
+                held = sorting.sort([(item, sorting.keys(item)) for item in chosen])
+            else:
+                held = array("Q", sorting.sort([(item.number, sorting.keys(item)) for item in chosen]))
             self._recent[key] = held
             if len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)

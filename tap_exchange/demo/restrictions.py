@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.demo import fields, shapes
@@ -73,13 +75,28 @@ class Compiler:
         extended = shapes.extended_of(path)
         return lambda thing: plain(self._look_up(thing, extended))
 
-    def sort(self, order: etree._Element | None, things: list[Any]) -> list[Any]:
-        """Sort by a SortOrder; what lacks the property comes first, as with MAPI tables."""
+    def order(self, order: etree._Element | None) -> Order:
+        """Compile a SortOrder; what lacks a property comes first, as with MAPI tables."""
         keys = [] if order is None else list(order)
-        for key in reversed(keys):
-            get = self.getter(key[0])
-            things.sort(key=lambda thing: sort_key(get(thing)), reverse=key.get("Order") == "Descending")
-        return things
+        return Order([self.getter(key[0]) for key in keys], [key.get("Order") == "Descending" for key in keys])
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sort order: how each key is read, and whether it descends."""
+
+    getters: list[Getter]
+    descends: list[bool]
+
+    def keys(self, thing: Any) -> list[Any]:  # noqa: ANN401 - an item or folder
+        """Give what a thing is sorted by."""
+        return [sort_key(get(thing)) for get in self.getters]
+
+    def sort(self, rows: list[tuple[Any, list[Any]]]) -> list[Any]:
+        """Sort pairs of a thing and its keys; give the things."""
+        for place in reversed(range(len(self.getters))):
+            rows.sort(key=lambda row: row[1][place], reverse=self.descends[place])
+        return [thing for thing, _ in rows]
 
 
 def sort_key(value: Any) -> tuple[int, Any]:  # noqa: ANN401 - whatever a property holds
@@ -115,8 +132,11 @@ def plain(value: Any) -> Any:  # noqa: ANN401, PLR0911 - whatever a property hol
 
 def constant(text: str, like: Any) -> Any:  # noqa: ANN401 - of the property's type
     """Read a constant as the type of the value it is compared with."""
-    if isinstance(like, str) or like is None:
-        return text
+    return text if isinstance(like, str) or like is None else _number(text)
+
+
+@lru_cache(maxsize=256)
+def _number(text: str) -> Any:  # noqa: ANN401 - a number, or the text when it is none
     if text.lower() in {"true", "false"}:
         return int(text.lower() == "true")
     try:

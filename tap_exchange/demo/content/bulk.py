@@ -31,6 +31,7 @@ COMPUTED_EACH = frozenset(
     {"ParentFolderId", "WebClientReadFormQueryString", "InstanceKey", "StoreEntryId", "SearchKey"}
 )
 MAX_PLANS = 4096
+TIMES = frozenset({"DateTimeReceived", "DateTimeSent", "DateTimeCreated", "LastModifiedTime"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class BulkRecipe:
 
     def value(self, folder: Folder, number: int, name: str) -> Any:  # noqa: ANN401 - whatever a property holds
         """Give one property of the item."""
+        if name in TIMES:
+            return EPOCH + STEP * number
         prototype = self._prototype(folder, number)
         if name in self._own_names:
             return self._own(folder, number).get(name, prototype.get(name))
@@ -125,7 +128,7 @@ class BulkRecipe:
         when = EPOCH + STEP * number
         topic = self._prototype(folder, number)["Subject"]
         own: dict[str, Any] = {"Subject": f"{topic} ({number})"}
-        own.update(dict.fromkeys(("DateTimeReceived", "DateTimeSent", "DateTimeCreated", "LastModifiedTime"), when))
+        own.update(dict.fromkeys(TIMES, when))
         if self.element == "CalendarItem":
             own.update(Start=when, End=when + timedelta(hours=1), DateTimeStamp=when)
             own["UID"] = f"040000008200E00074C5B7101A82E008{folder.number:016X}{number:016X}"
@@ -185,7 +188,7 @@ class BulkRecipe:
         return plan
 
 
-OWN_OF_ALL = frozenset({"Subject", "DateTimeReceived", "DateTimeSent", "DateTimeCreated", "LastModifiedTime"})
+OWN_OF_ALL = TIMES | {"Subject"}
 OWN_NAMES: dict[str, frozenset[str]] = {
     "CalendarItem": OWN_OF_ALL | {"Start", "End", "DateTimeStamp", "UID"},
     "Task": OWN_OF_ALL | {"DueDate"},
