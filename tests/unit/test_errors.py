@@ -105,5 +105,6 @@ def _indent(line: str) -> int:
 def test_what_was_cut_or_stopped_says_whether_less_may_succeed() -> None:
     assert IncompleteAnswer("cut").splittable
     assert not Stopped().splittable
+    assert (Stopped().code, str(Stopped())) == ("Stopped", "the run was stopped")
     assert not TransientError("busy").splittable
     assert TransientError("busy").action is Action.BACK_OFF
