@@ -306,9 +306,7 @@ def test_a_sync_that_fails_for_every_folder_lists_none_that_had_a_feed(server: S
 
 
 @pytest.mark.parametrize("operation", [SYNC, "SyncFolderHierarchy"])
-def test_a_state_that_never_moves_ends_with_an_error_and_no_loop(
-    operation: str, server: Server, inbox: Folder
-) -> None:
+def test_a_state_that_never_moves_ends_with_an_error_and_no_loop(operation: str, server: Server, inbox: Folder) -> None:
     first = run(server, max_changes=10).checked()
     inbox.fill(20)
     sent = inbox.store.folder("sentitems").fill(5)

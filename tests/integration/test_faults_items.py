@@ -165,9 +165,7 @@ def test_control_characters_and_surrogates_are_content_and_no_fault(server: Serv
 
 def test_a_folder_of_nothing_but_bad_items_is_done(server: Server, inbox: Folder) -> None:
     other = inbox.store.folder("sentitems").fill(3)
-    ended = run(
-        server, ItemFails("ErrorItemCorrupt", inbox.items()), folders_include=["inbox", "sentitems"]
-    ).checked()
+    ended = run(server, ItemFails("ErrorItemCorrupt", inbox.items()), folders_include=["inbox", "sentitems"]).checked()
     assert set(rows_by_id(ended, "corrupt_items")) == ids(inbox.items())
     assert folder_row(ended, inbox)["status"] == "finished"
     has_all(ended, other)

@@ -37,6 +37,7 @@ from tap_exchange.demo.faults.codes import FolderFails, ItemFails, MailboxFails,
 from tap_exchange.demo.faults.feeds import FeedBreaks, StateNeverMoves, StoreIsDown
 from tap_exchange.demo.faults.messages import (
     Messages,
+    called,
     of_another_item,
     one_twice,
     out_of_order,
@@ -67,6 +68,7 @@ __all__ = [
     "TokensEnd",
     "broken_references",
     "broken_utf8",
+    "called",
     "cut",
     "delayed",
     "empty",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Change = Callable[[Call, list[str]], list[str]]
 
 MESSAGE = re.compile(r"<m:(\w+)ResponseMessage [^>]*>.*?</m:\1ResponseMessage>", re.DOTALL)
+SUBJECT = re.compile(r"(<t:Subject>)[^<]*")
 ID = re.compile(r'(<t:(?:ItemId|FolderId) Id=")([^"]+)')
 
 
@@ -63,8 +64,9 @@ def one_twice(_: Call, messages: list[str]) -> list[str]:
 
 
 def of_another_item(_: Call, messages: list[str]) -> list[str]:
-    """Answer the first id with an item that nobody asked for."""
-    return [ID.sub(r"\1AAMkOther\2", messages[0], count=1), *messages[1:]]
+    """Answer the first id with an item that nobody asked for: another id, another subject."""
+    other = ID.sub(r"\1AAMkOther\2", messages[0], count=1)
+    return [SUBJECT.sub(r"\1Nobody asked for this", other), *messages[1:]]
 
 
 def stopped_after(number: int) -> Change:
@@ -75,6 +77,14 @@ def stopped_after(number: int) -> Change:
         return messages[:number] + [stopped] * len(messages[number:])
 
     return change
+
+
+def called(code: str) -> Change:
+    """Call each message an error, and leave all in it that a success holds: a new state and changes too."""
+    return lambda _, messages: [
+        message.replace('ResponseClass="Success"', 'ResponseClass="Error"', 1).replace("NoError", code, 1)
+        for message in messages
+    ]
 
 
 def without(element: str, *, emptied: bool = False) -> Change:
