@@ -56,6 +56,7 @@ def measure(messages: int, delay: float) -> list[float]:
                     inbox.add("Message", Subject=f"message {number}")
                     seconds.append(rows.wait_for(f"message {number}") - began)
                 tap.terminate()
+                reader.join()
             return seconds
 
 

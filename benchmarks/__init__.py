@@ -1,0 +1,1 @@
+"""Figures of the tap, each beside the plain way of doing it."""

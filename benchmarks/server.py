@@ -1,0 +1,43 @@
+"""The embedded Exchange in a process of its own, driven over its standard input, for the benchmark.
+
+    python benchmarks/server.py '{"items": 1000, "folders": 1, "latency": 0.05, "options": {"body_bytes": 8192}}'
+
+prints its URL as JSON; then each line of input is a command: `counts` (and forget them), `change N`, `held`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from tap_exchange.demo import Exchange, serve
+
+ADDRESS, PASSWORD = "anna@example.com", "secret"  # noqa: S105 - of the embedded Exchange
+
+
+def main() -> None:
+    """Serve until the input ends."""
+    asked = json.loads(sys.argv[1])
+    exchange = Exchange(seed=1)
+    mailbox = exchange.add_mailbox(ADDRESS, password=PASSWORD)
+    folders = [mailbox.folder("inbox")]
+    folders += [mailbox.add_folder(f"Inbox/F{number}") for number in range(1, asked.get("folders", 1))]
+    for folder in folders:
+        folder.fill(asked["items"] // len(folders), **asked.get("options", {}))
+    with serve(exchange, latency=asked.get("latency", 0.0)) as server:
+        print(json.dumps({"ews_url": server.url, "username": ADDRESS, "password": PASSWORD}), flush=True)
+        for line in sys.stdin:
+            command, _, number = line.strip().partition(" ")
+            if command == "counts":
+                print(json.dumps(server.counts), flush=True)
+                server.reset_requests()
+            elif command == "change":
+                for item in folders[0].items()[: int(number)]:
+                    item.update(Subject="changed")
+                print("{}", flush=True)
+            else:
+                print(json.dumps({"items": sum(folder.contents.total for folder in folders)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
