@@ -47,7 +47,7 @@ _HIGH_SURROGATE = re.compile(
     rb"&#(?:x0{0,8}[dD][89abAB][0-9a-fA-F]{2}|0{0,8}(?:5529[6-9]|55[3-9]\d\d|56[0-2]\d\d|563[01]\d));\Z"
 )
 _OPEN_CHARACTER = re.compile(rb"\xef\xbf?\Z")
-_NEEDS_REPAIR = re.compile(rb"&#|[\x00-\x08\x0b\x0c\x0e-\x1f]|\xef\xbf[\xbe\xbf]")
+_CONTROLS = bytes([*range(0x9), 0xB, 0xC, *range(0xE, 0x20)])
 
 
 class Sink(Protocol):
@@ -99,7 +99,8 @@ class Siphon:
         return root
 
     def _parse(self, piece: bytes, *, last: bool) -> None:
-        if _NEEDS_REPAIR.search(piece):
+        # Three quick looks: contents are long and hold none of these.
+        if b"&#" in piece or b"\xef\xbf" in piece or len(piece.translate(None, _CONTROLS)) != len(piece):
             piece = repair(piece)
         try:
             self._parser.Parse(piece, last)

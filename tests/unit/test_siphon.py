@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tap_exchange.ews import siphon
 from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig
 from tap_exchange.ews.faults import TYPES
 from tap_exchange.ews.operations import Mailbox
@@ -55,17 +56,17 @@ def read(document: bytes, size: int = 7) -> tuple[Siphon, dict[int, Taken]]:
     def open_sink(number: int) -> Taken:
         return sinks.setdefault(number, Taken())
 
-    siphon = Siphon(open_sink)
+    reading = Siphon(open_sink)
     for start in range(0, len(document), size):
-        siphon.feed(document[start : start + size])
-    return siphon, sinks
+        reading.feed(document[start : start + size])
+    return reading, sinks
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.integers(1, 300))
 def test_contents_arrive_whole_however_the_answer_is_cut_into_pieces(contents: list[bytes], size: int) -> None:
     messages = [file(f"A{n}", b64encode(content).decode()) for n, content in enumerate(contents)]
-    siphon, sinks = read(answer("GetAttachment", *messages).encode(), size)
-    root = siphon.close()
+    reading, sinks = read(answer("GetAttachment", *messages).encode(), size)
+    root = reading.close()
     assert [bytes(sinks[n]) for n in range(len(contents))] == contents
     assert [node.get("Id") for node in root.iter(f"{TYPES}AttachmentId")] == [f"A{n}" for n in range(len(contents))]
     assert not any(node.text for node in root.iter(f"{TYPES}Content"))
@@ -92,15 +93,15 @@ def test_what_is_not_base64_is_not_believed(text: str) -> None:
 @given(st.integers(1, 400))
 def test_forbidden_references_are_repaired_wherever_a_piece_ends(size: int) -> None:
     name = "a&#x1;b&#xD83D;&#xDE00;c&amp;&#55357;&#56832;&#xD83D;&#x1F600;d&#xFFFE;"
-    siphon, sinks = read(answer("GetAttachment", file("A", "QUJD", name)).encode(), size)
-    assert siphon.close().findtext(f".//{TYPES}Name") == "a\ufffdb\U0001f600c&\U0001f600\ufffd\U0001f600d\ufffd"
+    reading, sinks = read(answer("GetAttachment", file("A", "QUJD", name)).encode(), size)
+    assert reading.close().findtext(f".//{TYPES}Name") == "a\ufffdb\U0001f600c&\U0001f600\ufffd\U0001f600d\ufffd"
     assert bytes(sinks[0]) == b"ABC"
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 64])
 def test_raw_characters_that_xml_forbids_are_repaired(size: int) -> None:
-    siphon, _ = read(answer("GetAttachment", file("A", "QUJD", "a\x01b\ufffec")).encode(), size)
-    assert siphon.close().findtext(f".//{TYPES}Name") == "a\ufffdb\ufffdc"
+    reading, _ = read(answer("GetAttachment", file("A", "QUJD", "a\x01b\ufffec")).encode(), size)
+    assert reading.close().findtext(f".//{TYPES}Name") == "a\ufffdb\ufffdc"
 
 
 @settings(max_examples=50)
@@ -127,17 +128,21 @@ def test_what_is_not_one_well_formed_document_is_not_believed(document: bytes) -
         read(document)[0].close()
 
 
-def test_what_comes_besides_contents_is_bounded() -> None:
+def test_what_comes_besides_contents_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(siphon, "MOST_KEPT", 100_000)
+    monkeypatch.setattr(siphon, "MOST_ELEMENTS", 1000)
     with pytest.raises(RequestTooBig):
-        read(answer("GetAttachment", file("A", "QUJD", "x" * 20_000_000)).encode(), 65536)
+        read(answer("GetAttachment", file("A", "QUJD", "x" * 100_000)).encode(), 65536)
     with pytest.raises(RequestTooBig):
-        read(answer("GetAttachment", "<m:A/>" * 300_000).encode(), 65536)
+        read(answer("GetAttachment", "<m:A/>" * 1000).encode(), 65536)
+    read(answer("GetAttachment", file("A", b64encode(b"x" * 200_000).decode())).encode(), 65536)[0].close()
 
 
-def test_of_an_attached_item_only_class_and_subject_are_kept() -> None:
-    more = f"<t:Body>{'x' * 20_000_000}</t:Body><t:Extra><t:ItemClass>No</t:ItemClass></t:Extra>"
-    siphon, sinks = read(answer("GetAttachment", attached("A", b"MIME", more)).encode(), 65536)
-    root = siphon.close()
+def test_of_an_attached_item_only_class_and_subject_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(siphon, "MOST_KEPT", 100_000)
+    more = f"<t:Body>{'x' * 200_000}</t:Body><t:Extra><t:ItemClass>No</t:ItemClass></t:Extra>"
+    reading, sinks = read(answer("GetAttachment", attached("A", b"MIME", more)).encode(), 65536)
+    root = reading.close()
     assert bytes(sinks[0]) == b"MIME"
     assert [node.text for node in root.iter(f"{TYPES}ItemClass")] == ["IPM.Note"]
     assert root.find(f".//{TYPES}Body") is None
@@ -155,10 +160,10 @@ def test_a_large_content_never_stands_in_memory() -> None:
             digest.update(piece)
 
     tracemalloc.start()
-    siphon = Siphon(lambda _: Hash())
+    reading = Siphon(lambda _: Hash())
     for piece in document:
-        siphon.feed(piece)
-    siphon.close()
+        reading.feed(piece)
+    reading.close()
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert digest.hexdigest() == hashlib.sha256(content * 16).hexdigest()
