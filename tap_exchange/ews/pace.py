@@ -133,7 +133,6 @@ class Pace:
         """
         with self._condition:
             now = self._clock()
-            self._recover()
             if episode is None or episode == self._episode:
                 self._episode += 1
                 self._troubles += 1
