@@ -54,10 +54,10 @@ audit: $(LINT) ## known weaknesses of the locked dependencies (needs the network
 	@.venv/bin/python .ci/audit.py $(PINS)
 
 bench: $(TAP) ## the figures, beside the plain way (10 minutes)
-	@.venv/bin/python benchmarks/run.py
+	@.venv/bin/python -m benchmarks.run
 
 bench-full: $(TAP) ## the long figures: a million items (an hour)
-	@.venv/bin/python benchmarks/run.py --full
+	@.venv/bin/python -m benchmarks.run --full
 
 prove: $(TAP) $(PLUGINS) ## the model test at length
 	@.venv/bin/python -m pytest tests -m prove --timeout 0
