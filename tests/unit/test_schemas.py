@@ -112,12 +112,19 @@ def test_every_value_is_described_and_typed_for_good(name: str) -> None:
 def test_what_the_engine_fills_is_always_selected(name: str) -> None:
     made = schema(name)
     for column, member in made["properties"].items():
-        if "x-ews" not in member:
+        if "x-ews" not in member and name != "attachments":
             assert member.get("x-inclusion") == "automatic", column
         if member.get("x-inclusion") == "automatic":
             assert "x-selected-by-default" not in member, column
     if name != "sync_runs":
         assert {"mailbox", "feed_id", "synced_at"} <= set(made["properties"])
+
+
+def test_of_an_attachment_what_ties_it_to_its_item_is_always_selected() -> None:
+    made = schema("attachments")["properties"]
+    automatic = {column for column, member in made.items() if member.get("x-inclusion") == "automatic"}
+    engine = {"mailbox", "store", "folder_key", "item_key", "item_id", "feed_id", "synced_at", "origin"}
+    assert automatic == engine | {"attachment_key", "attachment_id", "item_synced_at"}
 
 
 @pytest.mark.parametrize("name", [*item_streams(), "calendar_view"])
