@@ -187,7 +187,7 @@ class ViewWork:
             return self._loads(doubted, again=True)
         self._break(
             FolderError(
-                "The mailbox store gives none of a calendar's occurrences: it seems to be down.",
+                "The mailbox store gives none of a calendar's occurrences: it seems to be down",
                 code="ErrorItemNotFound",
             )
         )

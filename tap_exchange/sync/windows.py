@@ -18,6 +18,8 @@ from tap_exchange.ews.errors import ExchangeError, RequestTooBig
 from tap_exchange.ews.faults import OF_THE_REQUEST
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_exchange.ews.answers import Found, FoundItem
     from tap_exchange.sync.folder import FolderSync
 
@@ -29,8 +31,12 @@ SHORTEST = timedelta(minutes=1)
 """A minute with more entries than can be listed is a gap."""
 
 SHORTEST_BROKEN = timedelta(hours=1)
+UNITS = (timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
 MOST_FAILURES = 200
-"""Failed requests after which a calendar counts as broken: each is tried again by itself before it counts."""
+"""Failed requests after which a calendar counts as broken."""
+
+MOST_FAILURES_AT_FIRST = 31
+"""The same as long as none has succeeded: a whole, two halves, and so on down to sixteenths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,9 @@ class Window:
         return [Window(start, end) for start, end in zip(starts, [*starts[1:], self.end], strict=True)]
 
     def halves(self) -> tuple[Window, Window]:
-        """Return both halves, to the second."""
-        middle = self.start + timedelta(seconds=self.length.total_seconds() // 2)
+        """Return both halves, in whole hours or minutes where it is long enough."""
+        unit = next((unit for unit in UNITS if self.length >= 2 * unit), UNITS[-1])
+        middle = self.start + unit * (self.length // 2 // unit)
         return Window(self.start, middle), Window(middle, self.end)
 
 
@@ -83,7 +90,7 @@ class Gap:
 
 @dataclass(slots=True)
 class Occurrences:
-    """What a calendar holds between two days: its entries by id, and where they cannot be told."""
+    """What a calendar holds between two days: its entries by id, in order, and where they cannot be told."""
 
     items: dict[str, FoundItem] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
@@ -94,10 +101,11 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
 
     Raises ExchangeError when the folder itself cannot be read, or fails wherever it is asked.
     """
-    listed = Occurrences()
+    listed: dict[Window, tuple[FoundItem, ...]] = {}
+    gaps: list[Gap] = []
     failures = 0
-    todo = deque(window.pieces())
-    while todo and not (folder.store.run.sample and listed.items):
+    todo = deque(window.pieces())  # halves join at the end, so that windows apart are tried before short ones
+    while todo and not (folder.store.run.sample and any(listed.values())):
         part = todo.popleft()
         try:
             found = await _list(folder, part)
@@ -106,21 +114,34 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
                 raise
             too_big = isinstance(error, RequestTooBig)
             failures += not too_big
-            if failures > MOST_FAILURES:
+            if failures >= (MOST_FAILURES if listed else MOST_FAILURES_AT_FIRST):
                 raise
-            if part.length <= (SHORTEST if too_big else SHORTEST_BROKEN):
-                listed.gaps.append(Gap(part, error.code))
+            if part.length > (SHORTEST if too_big else SHORTEST_BROKEN):
+                todo.extend(part.halves())
             else:
-                todo.extendleft(reversed(part.halves()))
+                gaps.append(Gap(part, error.code))
             continue
-        if found.last and len(found.items) < MOST_ENTRIES:
-            listed.items.update((item.item_id, item) for item in found.items)
-        elif part.length > SHORTEST:
-            todo.extendleft(reversed(part.halves()))
+        is_whole = found.last and len(found.items) < MOST_ENTRIES
+        if not is_whole and part.length > SHORTEST:
+            todo.extend(part.halves())
+            continue
+        listed[part] = found.items
+        if not is_whole:
+            gaps.append(Gap(part, "ErrorExceededFindCountLimit"))
+    parts = sorted(listed, key=lambda part: part.start)
+    return Occurrences({item.item_id: item for part in parts for item in listed[part]}, joined(gaps))
+
+
+def joined(gaps: Iterable[Gap]) -> list[Gap]:
+    """Return gaps in order, those that touch and have one code as one."""
+    whole: list[Gap] = []
+    for gap in sorted(gaps, key=lambda gap: gap.window.start):
+        last = whole[-1] if whole else None
+        if last is not None and last.code == gap.code and last.window.end == gap.window.start:
+            whole[-1] = Gap(Window(last.window.start, gap.window.end), gap.code)
         else:
-            listed.items.update((item.item_id, item) for item in found.items)
-            listed.gaps.append(Gap(part, "ErrorExceededFindCountLimit"))
-    return listed
+            whole.append(gap)
+    return whole
 
 
 async def _list(folder: FolderSync, window: Window) -> Found:
