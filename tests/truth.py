@@ -27,7 +27,7 @@ STREAMS = (
 Views = Callable[[str], dict[str, dict[str, Any]]]
 """Gives the live rows of a stream by key."""
 Rows = dict[str, tuple[Any, ...]]
-"""By stream and item id: path of the folder, subject, whether it is read, item class."""
+"""By stream and item id: path of the folder, subject, whether it is read, change key: the version that was loaded."""
 
 
 def truth(mailbox: Mailbox, without: Iterable[str] = ()) -> Rows:
@@ -43,7 +43,7 @@ def truth(mailbox: Mailbox, without: Iterable[str] = ()) -> Rows:
             stream = stream_of(item.element)
             properties = item.properties
             read = bool(properties.get("IsRead")) if "is_read" in schema(stream)["properties"] else None
-            rows[f"{stream} {item.id}"] = (folder.path, properties.get("Subject") or None, read)
+            rows[f"{stream} {item.id}"] = (folder.path, properties.get("Subject") or None, read, item.change_key)
     return rows
 
 
@@ -51,7 +51,12 @@ def shown(views: Views, mailbox: str) -> Rows:
     """Return what the live views show of a mailbox; `views` gives the live rows of a stream by key."""
     paths = {key: folder["path"] for key, folder in views("folders").items()}
     return {
-        f"{stream} {row['item_id']}": (paths.get(row["folder_key"]), row["subject"] or None, row.get("is_read"))
+        f"{stream} {row['item_id']}": (
+            paths.get(row["folder_key"]),
+            row["subject"] or None,
+            row.get("is_read"),
+            row["change_key"],
+        )
         for stream in STREAMS
         for row in views(stream).values()
         if row["mailbox"] == mailbox
