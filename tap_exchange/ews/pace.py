@@ -144,7 +144,6 @@ class Pace:
             until = max(self._until, now + seconds)
             self._throttled += until - max(self._until, now)
             self._until = self._calm_since = until
-            self._condition.notify_all()
             self._refuse_long(until - now)
             return until - now
 
