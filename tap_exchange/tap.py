@@ -77,6 +77,13 @@ class TapExchange(Tap):
         """Return the streams by name."""
         return {name: stream for name, stream in self.streams.items() if isinstance(stream, ExchangeStream)}
 
+    @property
+    def outlet(self) -> Outlet:
+        """Where messages go."""
+        if not isinstance(self.message_writer, Outlet):
+            raise TypeError("tap-exchange writes by its own outlet")
+        return self.message_writer
+
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
         """Settings of the environment, ours as text: `Settings` reads them, with a clear line for what is wrong."""
@@ -115,14 +122,11 @@ class TapExchange(Tap):
         selected = {name: stream for name, stream in self.exchange_streams.items() if stream.selected}
         for stream in selected.values():
             stream.write_schema()
-        outlet = self.message_writer
-        if not isinstance(outlet, Outlet):
-            raise TypeError("tap-exchange writes by its own outlet")
         self._engine = Engine(
             Settings.from_config(self.config),
             self.state,
             selected,
-            outlet,
+            self.outlet,
             version=self.plugin_version,
             sample=first.ABORT_AT_RECORD_COUNT is not None,
         )
@@ -140,9 +144,7 @@ class TapExchange(Tap):
             leave(code)
         else:
             engine.stop(signum)
-            outlet = self.message_writer
-            if isinstance(outlet, Outlet):
-                outlet.hurry(lambda: leave(code))
+            self.outlet.hurry(lambda: leave(code))
 
 
 def leave(code: int) -> None:

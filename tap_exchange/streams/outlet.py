@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
-from singer_sdk.singerlib.messages import Message
+from singer_sdk.singerlib.messages import Message, SingerMessageType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,15 +48,34 @@ class Outlet(GenericSingerWriter[bytes, Message]):
 
     def write_message(self, message: Message) -> None:
         """Gather a message; hand over when enough is gathered."""
-        line = self.serialize_message(message)
-        if len(line) >= LONGEST_LINE:
-            raise LineTooLongError(
-                f"A {message.type.value} message of {len(line):,} bytes is longer than loaders take (50 MiB)."
-            )
-        self._buffer += line
-        self._buffer += b"\n"
-        self.bytes_written += len(line) + 1
-        if len(self._buffer) >= GATHER:
+        self._gather(message.to_dict())
+
+    def write_record(self, stream: str, record: dict[str, Any], extracted: str) -> None:
+        """Gather a RECORD as `write_message` would, without an object for it."""
+        self._gather({"type": "RECORD", "stream": stream, "record": record, "time_extracted": extracted})
+
+    def write_state(self, value: dict[str, Any]) -> int:
+        """Gather a STATE as `write_message` would, without copying it first; returns its size in bytes."""
+        before = self.bytes_written
+        self._gather({"type": "STATE", "value": value})
+        return self.bytes_written - before
+
+    def _gather(self, message: dict[str, Any]) -> None:
+        buffer = self._buffer
+        before = len(buffer)
+        try:
+            self._encoder.encode_into(message, buffer, before)
+        except BaseException:
+            del buffer[before:]
+            raise
+        length = len(buffer) - before
+        if length >= LONGEST_LINE:
+            del buffer[before:]
+            kind = SingerMessageType(message["type"]).value
+            raise LineTooLongError(f"A {kind} message of {length:,} bytes is longer than loaders take (50 MiB).")
+        buffer += b"\n"
+        self.bytes_written += length + 1
+        if len(buffer) >= GATHER:
             self.flush()
 
     def flush(self) -> None:

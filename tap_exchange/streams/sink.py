@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk.singerlib.messages import StateMessage
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -35,9 +33,7 @@ class SingerSink:
 
     def write_state(self, value: dict[str, Any]) -> int:
         """Write a STATE, and return its size in bytes."""
-        before = self._outlet.bytes_written
-        self._outlet.write_message(StateMessage(value=value))
-        return self._outlet.bytes_written - before
+        return self._outlet.write_state(value)
 
     def flush(self) -> None:
         """Hand everything to the pipe."""
