@@ -50,6 +50,8 @@ class Wanted:
 
     shape: Shape
     window: Window
+    extra: frozenset[str]
+    """Columns of the shape that are not selected."""
 
     @property
     def name(self) -> str:
@@ -61,11 +63,13 @@ class Wanted:
 
 def wanted(run: Run) -> Wanted | None:
     """Return the view that a run wants, None when calendar_view is not selected."""
-    shape = run.selection.view_shape()
+    shape, settings = run.selection.view_shape(), run.settings
     if shape is None:
         return None
-    past, future = run.settings.calendar_past_days, run.settings.calendar_future_days
-    return Wanted(shape, Window.around(clock.today(), past, future))
+    window = Window.around(clock.today(), settings.calendar_past_days, settings.calendar_future_days)
+    if settings.start_date is not None:
+        window = window.since(settings.start_date)
+    return Wanted(shape, window, frozenset(shape.columns) - (run.selection.view or frozenset()))
 
 
 def is_due(run: Run, mark: FolderMark) -> bool:
@@ -83,7 +87,7 @@ async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[Non
     if listed is None:
         return
     wire, place = folder.store.wire, folder.place
-    loader = OccurrenceLoader(wire, place, view.shape, Masters(wire, place))
+    loader = OccurrenceLoader(wire, place, view.shape, Masters(wire, place), view.extra)
     await ViewWork(folder, loader, view.name if settled else None).write(list(listed.items), listed.gaps)
 
 

@@ -100,6 +100,8 @@ class OccurrenceLoader:
     place: Place
     shape: Shape
     masters: Masters
+    extra: frozenset[str] = frozenset()
+    """Columns that were asked for to tell the series, and are not selected."""
     lacking: list[tuple[str, ...]] = field(default_factory=list)
     """What bad occurrences lacked so far: those of one series lack the same."""
 
@@ -186,6 +188,8 @@ class OccurrenceLoader:
         record["item_key"] = place.key(record["item_id"])
         original = record.get("original_start") or record.get("recurrence_id") or record.get("start_time")
         record["original_start"] = original
+        for column in self.extra:
+            record.pop(column, None)
 
 
 def _change(item_id: str, change_key: str | None = None) -> ItemChange:

@@ -52,6 +52,10 @@ class Window:
         midnight = datetime.combine(day, time(), timezone.utc)
         return cls(midnight - timedelta(days=past), midnight + timedelta(days=future + 1))
 
+    def since(self, moment: datetime) -> Window:
+        """Return the part from a moment on, which may be empty."""
+        return Window(min(max(self.start, moment), self.end), self.end)
+
     @property
     def length(self) -> timedelta:
         """How long it is."""
@@ -68,6 +72,8 @@ class Window:
 
     def pieces(self) -> list[Window]:
         """Return it in windows that are not too long."""
+        if not self.length:
+            return []
         starts = [self.start]
         while starts[-1] + LONGEST < self.end:
             starts.append(starts[-1] + LONGEST)

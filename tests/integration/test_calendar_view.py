@@ -520,6 +520,17 @@ def test_ignored_items_are_not_in_the_view(kept: Calendars) -> None:
     assert {row[0] for row in kept.shown().values()} == {"single", "weekly", *WINDOW}
 
 
+def test_nothing_before_the_start_date_is_in_the_view(kept: Calendars) -> None:
+    furnish(kept)
+    kept.run(config={"start_date": f"{kept.at(1):%Y-%m-%d}"})
+    after = kept.at(1, 0)
+    assert kept.shown() == {
+        surrogate(ANNA, item.id): kept.truth()[surrogate(ANNA, item.id)]
+        for item in everything(kept)
+        if item.properties["End"] > after
+    }
+
+
 def test_a_folder_started_over_is_viewed_anew(kept: Calendars) -> None:
     furnish(kept)
     kept.run()
