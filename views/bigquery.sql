@@ -118,13 +118,15 @@ SELECT
     WHEN 'other_items' THEN f.other_items_reset_at
   END AS reset_at,
   c.*
-FROM `<dataset>.kept_item_changes` AS c
-LEFT JOIN `<dataset>.kept_item_changes` AS later
-  ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+FROM (
+  SELECT c.*
+  FROM `<dataset>.kept_item_changes` AS c
+  WHERE c.change_type <> 'read_flag'
+  QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1
+) AS c
 LEFT JOIN `<dataset>.folder_state` AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM `<dataset>.live_listed_items`) AS l ON l.item_key = c.item_key
 WHERE c.change_type IN ('create', 'update')
-  AND later.item_key IS NULL
   AND coalesce(
     l.item_key,
     CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END

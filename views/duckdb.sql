@@ -2,42 +2,46 @@
 -- Written by views/render.py.
 
 CREATE OR REPLACE VIEW sync_gaps AS
-SELECT feed_id, min(resumed_from) AS starts_at, max(began_at) AS ends_at
+SELECT
+  feed_id,
+  starts_at,
+  ends_at,
+  unnest(generate_series(date_trunc('hour', starts_at), ends_at, INTERVAL 1 HOUR)) AS hour
 FROM (
-  SELECT
-    feed_id,
-    resumed_from,
-    began_at,
-    sum(apart) OVER (PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS UNBOUNDED PRECEDING) AS gap
+  SELECT feed_id, min(resumed_from) AS starts_at, max(began_at) AS ends_at
   FROM (
     SELECT
       feed_id,
       resumed_from,
       began_at,
-      CASE
-        WHEN resumed_from <= max(began_at) OVER (
-          PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ) THEN 0
-        ELSE 1
-      END AS apart
-    FROM sync_runs
-    WHERE resumed_from < began_at
-  ) AS runs
-) AS gaps
-GROUP BY feed_id, gap;
+      sum(apart) OVER (PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS UNBOUNDED PRECEDING) AS gap
+    FROM (
+      SELECT
+        feed_id,
+        resumed_from,
+        began_at,
+        CASE
+          WHEN resumed_from <= max(began_at) OVER (
+            PARTITION BY feed_id ORDER BY resumed_from, began_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+          ) THEN 0
+          ELSE 1
+        END AS apart
+      FROM sync_runs
+      WHERE resumed_from < began_at
+    ) AS runs
+  ) AS gaps
+  GROUP BY feed_id, gap
+) AS apart;
 
 CREATE OR REPLACE VIEW kept_item_changes AS
 SELECT c.*
 FROM (
   SELECT t.*
   FROM item_changes AS t
-  LEFT JOIN (
-    SELECT w.item_key, w.change_type
-    FROM item_changes AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key AND lost.change_type = t.change_type
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS c;
 
 CREATE OR REPLACE VIEW folder_state AS
@@ -61,13 +65,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM folders AS t
-  LEFT JOIN (
-    SELECT w.folder_key
-    FROM folders AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.folder_key = t.folder_key
-  WHERE lost.folder_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS f
 LEFT JOIN mailboxes AS m ON m.mailbox = f.mailbox AND m.store = f.store
 LEFT JOIN folder_syncs AS s ON s.folder_key = f.folder_key
@@ -96,13 +97,15 @@ SELECT
     WHEN 'other_items' THEN f.other_items_reset_at
   END AS reset_at,
   c.*
-FROM kept_item_changes AS c
-LEFT JOIN kept_item_changes AS later
-  ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+FROM (
+  SELECT c.*
+  FROM kept_item_changes AS c
+  WHERE c.change_type <> 'read_flag'
+  QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1
+) AS c
 LEFT JOIN folder_state AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM live_listed_items) AS l ON l.item_key = c.item_key
 WHERE c.change_type IN ('create', 'update')
-  AND later.item_key IS NULL
   AND coalesce(
     l.item_key,
     CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
@@ -114,13 +117,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM messages AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM messages AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'messages' AND c.has_row
@@ -136,13 +136,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM meeting_messages AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM meeting_messages AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'meeting_messages' AND c.has_row
@@ -158,13 +155,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM calendar_items AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM calendar_items AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'calendar_items' AND c.has_row
@@ -178,13 +172,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM contacts AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM contacts AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'contacts' AND c.has_row
@@ -198,13 +189,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM distribution_lists AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM distribution_lists AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'distribution_lists' AND c.has_row
@@ -218,13 +206,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM tasks AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM tasks AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'tasks' AND c.has_row
@@ -238,13 +223,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM posts AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM posts AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'posts' AND c.has_row
@@ -260,13 +242,10 @@ SELECT
 FROM (
   SELECT t.*
   FROM other_items AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM other_items AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'other_items' AND c.has_row
@@ -301,13 +280,10 @@ SELECT v.*
 FROM (
   SELECT t.*
   FROM calendar_view AS t
-  LEFT JOIN (
-    SELECT w.item_key
-    FROM calendar_view AS w
-    ASOF JOIN sync_gaps AS g ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-  ) AS lost ON lost.item_key = t.item_key
-  WHERE lost.item_key IS NULL
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
 ) AS v
 JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.viewed_at;
 

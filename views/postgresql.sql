@@ -51,6 +51,20 @@ BEGIN
     END IF;
   END IF;
 
+  -- The planner knows nothing of a table that was just filled for the first time.
+  FOR name IN
+    SELECT c.relname
+    FROM pg_class AS c
+    WHERE c.relnamespace = quote_ident(target)::regnamespace AND c.relkind IN ('r', 'p')
+      AND c.relname = ANY (item_streams || ARRAY[
+        'mailboxes', 'folders', 'folder_syncs', 'item_changes', 'sync_runs',
+        'attachments', 'calendar_view', 'listed_items', 'corrupt_items'
+      ])
+      AND NOT EXISTS (SELECT FROM pg_stats AS s WHERE s.schemaname = target AND s.tablename = c.relname)
+  LOOP
+    EXECUTE format('ANALYZE %I.%I', target, name);
+  END LOOP;
+
   -- Each view: its query, the table without which it is left out, or made with the second query.
   FOR made IN
     SELECT *
@@ -132,13 +146,16 @@ SELECT
     WHEN 'other_items' THEN f.other_items_reset_at
   END AS reset_at,
   c.*
-FROM kept_item_changes AS c
-LEFT JOIN kept_item_changes AS later
-  ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+FROM (
+  SELECT c.*
+  FROM kept_item_changes AS c
+  LEFT JOIN kept_item_changes AS later
+    ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+  WHERE c.change_type <> 'read_flag' AND later.item_key IS NULL
+) AS c
 LEFT JOIN folder_state AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM live_listed_items) AS l ON l.item_key = c.item_key
 WHERE c.change_type IN ('create', 'update')
-  AND later.item_key IS NULL
   AND coalesce(
     l.item_key,
     CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END

@@ -60,6 +60,7 @@ class Dialect:
 
     gaps: str  # the query of sync_gaps, which `kept` looks into
     kept: Callable[[str, tuple[str, ...]], str]  # the rows of a table, by its key, that no lost page wrote
+    last_changes: str  # of each item, the last change that is no read flag
     time: str  # a time out of an object in a JSON column
     distinct: str  # the latest row of each: what stands before the columns
     latest: str  # and what stands at the end
@@ -97,6 +98,7 @@ def said(dialect: Dialect, word: str, about: list[str], stream: str) -> str:
         "of": lambda: dialect.of.format(*about),
         "gaps": lambda: dialect.gaps,
         "kept": lambda: dialect.kept(about[0], tuple(about[1:])),
+        "last_changes": dialect.last_changes.strip,
         "distinct": lambda: dialect.distinct.format(*about),
         "latest": lambda: dialect.latest.format(*about),
         "resets": lambda: "\n".join(f"{dialect.time.format('s.resets', s)} AS {s}_reset_at," for s in ITEM_STREAMS),
@@ -149,6 +151,7 @@ POSTGRESQL = Dialect(
     time="({0}::jsonb ->> '{1}')::timestamptz@zone@",
     distinct="DISTINCT ON ({0})",
     latest="ORDER BY {0}, {1} DESC NULLS LAST",
+    last_changes=template("last_changes_postgresql"),
     columns=lambda _: "@columns@",
     streams=(EACH,),
 )
@@ -177,38 +180,17 @@ def quoted(text: str | None) -> str:
     return f"$view$\n{text}\n$view$" if re.search(r"['\n]", text) else f"'{text}'"
 
 
-# --- DuckDB and Snowflake: the gap that began last before a row, of gaps that lie apart. Looked for in
-# narrow columns, since few rows are lost.
-
-
-def kept_asof(match: str, table: str, keys: tuple[str, ...]) -> str:
-    """Leave out the rows whose keys are those of lost rows."""
-    return template(
-        "kept_asof",
-        table=table,
-        match=match,
-        keys=", ".join(f"w.{key}" for key in keys),
-        same=" AND ".join(f"lost.{key} = t.{key}" for key in keys),
-        key=keys[0],
-    ).strip()
-
+# --- DuckDB: each gap stands under every hour that it touches, so that a hash join finds it.
 
 DUCKDB = Dialect(
-    gaps=template("gaps"),
-    kept=partial(kept_asof, "ON g.feed_id = w.feed_id AND g.starts_at < w.synced_at"),
+    gaps=template("gaps_duckdb", gaps=indented(template("gaps")).strip()),
+    kept=lambda table, _: template("kept_duckdb", table=table).strip(),
+    last_changes=template("last_changes"),
     time="CAST({0} ->> '{1}' AS TIMESTAMP)",
     distinct="",
     latest="QUALIFY row_number() OVER (PARTITION BY {0} ORDER BY {1} DESC NULLS LAST) = 1",
     columns=starred,
     deleted_at=True,
-)
-SNOWFLAKE = Dialect(
-    gaps=template("gaps"),
-    kept=partial(kept_asof, "MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id"),
-    time="TO_TIMESTAMP_NTZ(GET({0}, '{1}')::STRING)",
-    distinct="",
-    latest=DUCKDB.latest,
-    columns=starred,
 )
 
 
@@ -244,6 +226,32 @@ def duckdb_type(column: dict[str, Any]) -> str:
     return DUCKDB_FORMATS.get(column.get("format", ""), DUCKDB_TYPES.get(kind, "JSON"))
 
 
+# --- Snowflake: the gap that began last before a row, of gaps that lie apart. Looked for in narrow columns,
+# since few rows are lost.
+
+
+def kept_by_key(table: str, key: tuple[str, ...]) -> str:
+    """Leave out the rows whose keys are those of lost rows."""
+    return template(
+        "kept_snowflake",
+        table=table,
+        keys=", ".join(f"w.{column}" for column in key),
+        same=" AND ".join(f"lost.{column} = t.{column}" for column in key),
+        key=key[0],
+    ).strip()
+
+
+SNOWFLAKE = Dialect(
+    gaps=template("gaps"),
+    kept=kept_by_key,
+    last_changes=template("last_changes"),
+    time="TO_TIMESTAMP_NTZ(GET({0}, '{1}')::STRING)",
+    distinct="",
+    latest=DUCKDB.latest,
+    columns=starred,
+)
+
+
 def snowflake_file() -> str:
     """Write a block that makes the views whose tables are there."""
     made = "\n\n".join(map(snowflake_view, views(SNOWFLAKE)))
@@ -271,6 +279,7 @@ BIGQUERY = Dialect(
     time="CAST(JSON_VALUE({0}, '$.{1}') AS TIMESTAMP)",
     distinct="",
     latest="WHERE TRUE\nQUALIFY row_number() OVER (PARTITION BY {0} ORDER BY {1} DESC) = 1",
+    last_changes=template("last_changes"),
     columns=starred,
     of="`<dataset>.{0}`",
 )

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import sqlalchemy
 import sqlglot
+from psycopg import sql
 
 from tap_exchange import resources
 from tests.live import files, live_rows, make_views
@@ -160,6 +161,24 @@ def test_only_the_schema_of_the_search_path_is_looked_at(tables: PostgreSQL, tol
     tables.connection.execute("set search_path = exchange, public")
     make_views(tables.connection)
     assert tables.connection.execute("select to_regclass('live_tasks')").fetchone() == (None,)
+
+
+def test_a_schema_may_have_any_name(database: Database, told: Story) -> None:
+    tables = PostgreSQL(database)
+    tables.make_tables()
+    tables.load(told.rows)
+    name = 'Anna"s mail'
+    tables.connection.execute(sql.SQL("alter schema exchange rename to {}").format(sql.Identifier(name)))
+    assert len(live_rows(tables.connection, "messages", schema=name)) == 1
+    tables.close()
+
+
+def test_tables_filled_for_the_first_time_are_analyzed(tables: PostgreSQL, told: Story) -> None:
+    tables.make_tables()
+    tables.load(told.rows)
+    tables.make_views()
+    known = tables.connection.execute("select tablename from pg_stats where schemaname = 'exchange'").fetchall()
+    assert {"messages", "item_changes", "folders", "sync_runs"} <= {name for (name,) in known}
 
 
 # --- PostgreSQL: again and again ---------------------------------------------------------------

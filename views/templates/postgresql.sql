@@ -51,6 +51,20 @@ BEGIN
     END IF;
   END IF;
 
+  -- The planner knows nothing of a table that was just filled for the first time.
+  FOR name IN
+    SELECT c.relname
+    FROM pg_class AS c
+    WHERE c.relnamespace = quote_ident(target)::regnamespace AND c.relkind IN ('r', 'p')
+      AND c.relname = ANY (item_streams || ARRAY[
+        'mailboxes', 'folders', 'folder_syncs', 'item_changes', 'sync_runs',
+        'attachments', 'calendar_view', 'listed_items', 'corrupt_items'
+      ])
+      AND NOT EXISTS (SELECT FROM pg_stats AS s WHERE s.schemaname = target AND s.tablename = c.relname)
+  LOOP
+    EXECUTE format('ANALYZE %I.%I', target, name);
+  END LOOP;
+
   -- Each view: its query, the table without which it is left out, or made with the second query.
   FOR made IN
     SELECT *

@@ -44,13 +44,10 @@ WHERE f.folder_key IS NULL
 SELECT
   {reset_of c.stream} AS reset_at,
   c.*
-FROM {of kept_item_changes} AS c
-LEFT JOIN {of kept_item_changes} AS later
-  ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
+FROM {last_changes} AS c
 LEFT JOIN {of folder_state} AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM {of live_listed_items}) AS l ON l.item_key = c.item_key
 WHERE c.change_type IN ('create', 'update')
-  AND later.item_key IS NULL
   AND coalesce(
     l.item_key,
     CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
