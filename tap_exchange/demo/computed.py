@@ -35,6 +35,7 @@ PR_LOCAL_COMMIT_TIME_MAX = 0x670A
 PR_DELETED_COUNT_TOTAL = 0x670B
 PR_FOLDER_TYPE = 0x3601
 GENERIC_FOLDER, SEARCH_FOLDER = 1, 2
+PID_LID_RECURRING = 0x8223
 # The MAPI tags that mirror a property of the schema.
 MIRRORED: dict[int, str] = {
     0x001A: "ItemClass",
@@ -114,6 +115,8 @@ def item_value(item: Item, name: str | Extended) -> Any:  # noqa: ANN401 - whate
     """Give a property of an item by element name or extended name, stored or computed; None when it has none."""
     if isinstance(name, Extended):
         value = item.extended.get(name)
+        if name.number == PID_LID_RECURRING and name.distinguished_set == "Appointment":
+            return item.series is not None if item.element == "CalendarItem" else value
         if value is not None or name.tag not in MIRRORED:
             return value
         name = MIRRORED[name.tag]

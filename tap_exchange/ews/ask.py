@@ -204,6 +204,23 @@ def at_least(field: str, value: str) -> Restriction:
     )
 
 
+def begins_with(field: str, text: str) -> Restriction:
+    """Restrict to items whose field begins with a text, without regard to case."""
+    return Restriction(
+        f'<t:Contains ContainmentMode="Prefixed" ContainmentComparison="IgnoreCase">{_field(field)}'
+        f'<t:Constant Value="{escape(text)}"/></t:Contains>',
+    )
+
+
+def of_appointment(number: int, kind: str, value: str) -> Restriction:
+    """Restrict to items one of whose MAPI properties of appointments (PSETID_Appointment) has a value."""
+    return Restriction(
+        f'<t:IsEqualTo><t:ExtendedFieldURI DistinguishedPropertySetId="Appointment" PropertyId="{number}" '
+        f'PropertyType="{kind}"/><t:FieldURIOrConstant><t:Constant Value="{escape(value)}"/></t:FieldURIOrConstant>'
+        "</t:IsEqualTo>",
+    )
+
+
 def exists(field: str) -> Restriction:
     """Restrict to items that have a field."""
     return Restriction(f"<t:Exists>{_field(field)}</t:Exists>")

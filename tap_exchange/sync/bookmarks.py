@@ -36,6 +36,14 @@ class CorruptMark(TypedDict):
     code: str
 
 
+class DatesMark(TypedDict, total=False):
+    """How far back the tables reach in a folder of which only recent items are wanted; see `scoped`."""
+
+    since: str
+    lowest: str
+    after: str
+
+
 class FolderMark(TypedDict, total=False):
     """What is known of one folder of the hierarchy, synced or not."""
 
@@ -49,6 +57,7 @@ class FolderMark(TypedDict, total=False):
     count: int
     sync_state: str
     selection: str
+    dates: DatesMark
     resets: dict[str, str]
     fed: list[str]
     pending: list[Pending]

@@ -173,7 +173,7 @@ class Conveyor:
             return
         loaded = work.result()
         self._held += loaded.size
-        if not batch.size:
+        if loaded.size and not batch.size:
             self._typical = max(loaded.size, (self._typical * 7 + loaded.size) // 8)
         batch.follow_ups = [_Batch(more.run, more.size, self._loop) for more in loaded.follow_ups]
         self._waiting.extendleft(reversed(batch.follow_ups))

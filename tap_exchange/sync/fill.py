@@ -66,7 +66,7 @@ async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
             break
         if folder.must_stop():
             return
-    rest = [change for change in await _drain(folder) if change.kind == "delete" or change.item_id in known]
+    rest = [change for change in await drain(folder) if change.kind == "delete" or change.item_id in known]
     new_state = state
 
     def adopt() -> None:
@@ -76,7 +76,7 @@ async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
     await (await folder.put(PageWork(folder, rest, then=adopt)))
 
 
-async def _drain(folder: FolderSync) -> list[ItemChange]:
+async def drain(folder: FolderSync) -> list[ItemChange]:
     """Return the changes since the bookmark's state, without moving it."""
     changes: list[ItemChange] = []
     state = folder.mark["sync_state"]

@@ -19,10 +19,11 @@ from tap_exchange.ews.errors import (
     TransientError,
 )
 from tap_exchange.ews.faults import Action
-from tap_exchange.sync import stubborn
+from tap_exchange.sync import scoped, stubborn
 from tap_exchange.sync.calendar import CALENDAR, view_calendar
 from tap_exchange.sync.changes import LOADED_KINDS, net
 from tap_exchange.sync.corrupt import ATTACHMENT, breaks_feed, mark_corrupt, mark_key, resolve
+from tap_exchange.sync.dates import Since
 from tap_exchange.sync.fill import IdSet, fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
@@ -87,6 +88,11 @@ class FolderSync:
     def batch_size(self) -> int:
         """Items of one GetItem at most."""
         return self.store.run.settings.batch_size
+
+    @property
+    def since(self) -> Since:
+        """The date from which on items are wanted."""
+        return Since(self.store.run.settings.start_date)
 
     @property
     def tombstones(self) -> bool:
@@ -201,25 +207,35 @@ class FolderSync:
                 await view_calendar(self, self._catch_up)
 
     async def _catch_up(self) -> None:
-        await self._follow(self.mark.get("sync_state"))
+        await self.follow(self.mark.get("sync_state"))
 
     async def _sync_by_feed(self) -> None:
         if "sync_state" not in self.mark:
             if "listed" in self.mark:
                 await self.ask(None)  # before the listing's rows are void: the feed may fail as it did then
             await self.reset(None)
-            await self._follow(None)
+            await self._begin()
             return
         if self.mark.get("pending"):
             await self._try_pending()
         if self.mark.get("ignored"):
             await watch(self)
         stale = self.selection.stale_streams(self.store.run.bookmarks.selection(self.mark.get("selection")))
-        await self._follow(self.mark["sync_state"], adopt=not stale)
+        if scoped.is_dated(self):
+            await scoped.go_on(self, stale)
+            return
+        await self.follow(self.mark["sync_state"], adopt=not stale)
         if stale and not self.must_stop():
             await fill(self, stale)
 
-    async def _follow(self, state: str | None, *, adopt: bool = True) -> None:
+    async def _begin(self) -> None:
+        if self.since.moment is None:
+            await self.follow(None)
+        else:
+            await scoped.begin(self)
+
+    async def follow(self, state: str | None, *, adopt: bool = True) -> None:
+        """Follow the feed from a state to its end, or to where the run is to end."""
         written: asyncio.Future[None] | None = None
         while True:
             try:
@@ -237,8 +253,8 @@ class FolderSync:
                 logger.warning("A folder's sync state cannot be used (%s): the folder is started over.", self.name)
                 self.notes.append(f"Its sync state could not be used ({error.code}): started over.")
                 await self.reset(None)
-                state, adopt = None, True
-                continue
+                await self._begin()
+                return
             written = await self.put(self._work(answer, adopt=adopt))
             state = answer.sync_state
             self.followed = answer.last
@@ -309,6 +325,7 @@ class FolderSync:
             if streams is None:
                 self.mark.pop("sync_state", None)
                 self.mark.pop("pending", None)
+                self.mark.pop("dates", None)
                 self.mark.pop("viewed_at", None)
                 self.outdate_view()
                 self.mark.pop("listed", None)

@@ -82,7 +82,7 @@ class FollowUp:
 
 @dataclass(slots=True)
 class Loaded:
-    """What one batch came to: each change of it is in exactly one of rows, not_found, corrupt, suspects or failed.
+    """What one batch came to: each change is in one of rows, not_found, corrupt, suspects, failed or out_of_scope.
 
     A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received. What follows it is
     loaded next and written right behind it; `bad_attachments` are of items that are loaded here or were before.
@@ -96,6 +96,8 @@ class Loaded:
     """Items whose requests failed as a whole: they are corrupt, or the server was in trouble."""
     failed: list[ItemChange] = field(default_factory=list)
     bad_attachments: list[BadAttachment] = field(default_factory=list)
+    out_of_scope: list[ItemChange] = field(default_factory=list)
+    """Items that are older than wanted."""
     follow_ups: list[FollowUp] = field(default_factory=list)
     error: Exception | None = None
     size: int = 0

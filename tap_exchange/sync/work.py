@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import ATTACHMENT, bad_attachments, given_up, mark_corrupt, mark_key, resolve
-from tap_exchange.sync.loader import unreadable_row
-from tap_exchange.sync.page import BadAttachment, Corrupt, Loaded, Page, Row
+from tap_exchange.sync.dates import APPOINTMENT, ASKED_AT_ONCE
+from tap_exchange.sync.loader import change_row, unreadable_row
+from tap_exchange.sync.page import BadAttachment, Corrupt, FollowUp, Loaded, Page, Row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,6 +34,8 @@ class PageWork:
     origin: str = "feed"
     told: bool = True
     """Whether changes that need no load are written: not when items are filled or tried again."""
+    decided: bool = False
+    """Whether the items' dates are known to be wanted, but for those of series."""
     attempts: dict[str, int] = field(default_factory=dict)
     found: int = 0
     not_found: list[ItemChange] = field(default_factory=list)
@@ -56,10 +59,28 @@ class PageWork:
         )
 
     def _loads(self, changes: Sequence[ItemChange]) -> Iterator[Callable[[], Loaded]]:
+        """Yield what is to be loaded; with a `start_date`, what asks for the dates first and leads to the loads."""
+        wanted = [change for change in changes if self.folder.is_loaded(change)]
+        if self.folder.since.moment is not None:
+            doubtful = [change for change in wanted if not self.decided or change.element == APPOINTMENT]
+            wanted = [change for change in wanted if self.decided and change.element != APPOINTMENT]
+            for start in range(0, len(doubtful), ASKED_AT_ONCE):
+                yield partial(self._sift, doubtful[start : start + ASKED_AT_ONCE])
+        yield from self._batches(wanted)
+
+    def _sift(self, changes: Sequence[ItemChange]) -> Loaded:
+        try:
+            wanted, unwanted = self.folder.since.split(self.folder.loader.wire, changes)
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError as error:
+            return Loaded(failed=list(changes), error=error)
+        return Loaded(out_of_scope=unwanted, follow_ups=[FollowUp(load, 0) for load in self._batches(wanted)])
+
+    def _batches(self, changes: Sequence[ItemChange]) -> Iterator[Callable[[], Loaded]]:
         by_stream: dict[str, list[ItemChange]] = {}
         for change in changes:
-            if self.folder.is_loaded(change):
-                by_stream.setdefault(self.folder.selection.stream_of(change.element), []).append(change)
+            by_stream.setdefault(self.folder.selection.stream_of(change.element), []).append(change)
         size = self.folder.batch_size
         for stream, wanted in by_stream.items():
             for start in range(0, len(wanted), size):
@@ -103,6 +124,9 @@ class PageWork:
         self.corrupt += loaded.corrupt
         self.suspects += loaded.suspects
         self.bad_attachments += loaded.bad_attachments
+        self.found += len(loaded.out_of_scope)
+        for change in loaded.out_of_scope:
+            yield from out_of_scope(self.folder, change, self.origin)
         self.folder.tally.loaded += len(loaded.loaded)
         self.folder.progress.add(len(loaded.loaded))
         if loaded.loaded:
@@ -228,6 +252,21 @@ class PageWork:
 
     def _key(self, change: ItemChange, stage: str) -> str:
         return mark_key(self.folder.place.key(change.item_id), stage)
+
+
+def out_of_scope(folder: FolderSync, change: ItemChange, origin: str) -> Iterator[Row]:
+    """Yield the rows of an item that is older than wanted, whether it was ever loaded or not."""
+    place, stream = folder.place, folder.selection.stream_of(change.element)
+    folder.tally.out_of_scope += 1
+    if folder.tombstones and stream in folder.mark.get("fed", ()):
+        yield from tombstones(place, change, [stream], folder.stamp())
+    yield change_row(place, change, kind="out_of_scope", stream=stream, has_row=False, origin=origin)
+    for stage in ("load", ATTACHMENT):
+        if folder.mark.get("corrupt"):
+            key = mark_key(place.key(change.item_id), stage)
+            row = resolve(place, folder.mark, key, "The item is older than wanted.", folder.stamp(), change)
+            if row is not None:
+                yield row
 
 
 def _pending(change: ItemChange, tried: int) -> Pending:

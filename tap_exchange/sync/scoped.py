@@ -1,0 +1,243 @@
+"""A folder of which only recent items are wanted: `start_date`, and what becomes of it from run to run.
+
+A listing must not outrun the feed: an item that FindItem shows and the feed's state does not hold could be deleted
+without a word. So the first run drains the feed, loading nothing, keeps the ids it named, and loads of the listed items
+only those. Then the feed is followed as ever; whatever it names that is too old is told as out of scope.
+
+The mark holds under `dates` how far back the tables reach:
+
+    since     every item from here on is in the tables; absent as long as the first listing is not done
+    lowest    nothing older than this was ever loaded
+    after     where the listing that is under way had got to
+
+When the user moves the date back, the part between is listed and loaded; when forward, the part between is listed and
+written as out of scope. A run broken off in a listing leaves the state of the drained feed and where the listing was:
+the next one follows the feed, names anew what there is (less what came since that state), and lists on.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews.answers import ItemChange
+from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.sync.changes import LOADED_KINDS
+from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, NOTHING, within
+from tap_exchange.sync.fill import IdSet, drain
+from tap_exchange.sync.page import Loaded, Page
+from tap_exchange.sync.paging import listed_pages
+from tap_exchange.sync.work import PageWork, out_of_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from tap_exchange.sync.bookmarks import DatesMark
+    from tap_exchange.sync.dates import Since
+    from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.page import Row
+
+
+def is_dated(folder: FolderSync) -> bool:
+    """Return whether dates decide in this folder, now or when it was last synced."""
+    return folder.since.start != EVERYTHING or "dates" in folder.mark
+
+
+async def begin(folder: FolderSync) -> None:
+    """Sync a folder that has no state: drain its feed, load what is listed of it, then follow."""
+    if folder.store.run.sample:
+        await _sample(folder)
+        return
+    walked = await _walk(folder)
+    if walked is None:
+        return
+    known, state = walked
+    start = folder.since.start
+
+    def advance() -> None:
+        folder.move(state)
+        folder.adopt_selection()
+        folder.mark["dates"] = {"lowest": start}
+
+    await (await folder.store.run.conveyor.put(Page(advance=advance)))
+    if await _fill(folder, (known, set()), start, NOTHING):
+        await folder.follow(state)
+
+
+async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
+    """Sync a folder that has a state: follow it, then bring the tables to the date that the user wants now."""
+    start = folder.since.start
+    await folder.follow(folder.mark["sync_state"], adopt=not stale)
+    if folder.must_stop():
+        return
+    if folder.mark.get("selection") == folder.store.run.fingerprint:  # so it is now, when the state was refused
+        stale = frozenset()
+    if "dates" not in folder.mark:  # everything was wanted so far
+        folder.mark["dates"] = {"since": EVERYTHING, "lowest": EVERYTHING}
+    dates = folder.mark["dates"]
+    done = True
+    if start > dates["lowest"]:
+        done = await _push_out(folder, dates, start)
+    if done and stale:
+        done = await _fill_streams(folder, start, stale)
+    if done and start < dates.get("since", NOTHING):
+        done = await _widen(folder, dates, start)
+    if done and start == EVERYTHING:
+        folder.mark.pop("dates", None)
+    folder.followed = folder.followed and done
+
+
+async def _walk(folder: FolderSync) -> tuple[IdSet, str] | None:
+    """Return the ids of all items that are there, and a state that holds them; None when the run is to end."""
+    known = IdSet()
+    state: str | None = None
+    while True:
+        answer = await folder.ask(state)
+        known.update(change.item_id for change in answer.changes if change.kind in LOADED_KINDS)
+        state = answer.sync_state
+        if answer.last:
+            return known, state
+        if folder.must_stop():
+            return None
+
+
+async def _held(folder: FolderSync) -> tuple[IdSet, set[str]] | None:
+    """Return the ids that the bookmark's state holds: all that are there, and of those what came since."""
+    walked = await _walk(folder)
+    if walked is None:
+        return None
+    came = {change.item_id for change in await drain(folder) if change.kind == "create"}
+    return walked[0], came
+
+
+async def _widen(folder: FolderSync, dates: DatesMark, start: str) -> bool:
+    """Load what lies between a date and the one from which on the tables are whole."""
+    if dates["lowest"] != start:
+        dates["lowest"] = min(start, dates["lowest"])
+        dates.pop("after", None)
+    held = await _held(folder)
+    if held is None or not await _fill(folder, held, start, dates.get("since", NOTHING)):
+        return False
+    await folder.follow(folder.mark["sync_state"])
+    return True
+
+
+async def _fill_streams(folder: FolderSync, start: str, stale: frozenset[str]) -> bool:
+    """Load what streams or columns selected later lack, within the date."""
+    await folder.reset(stale)
+    held = await _held(folder)
+    if held is None or not await _load_listed(folder, held, (start, NOTHING), streams=stale):
+        return False
+    await (await folder.store.run.conveyor.put(Page(advance=folder.adopt_selection)))
+    await folder.follow(folder.mark["sync_state"])
+    return True
+
+
+async def _fill(folder: FolderSync, held: tuple[IdSet, set[str]], low: str, high: str) -> bool:
+    """Load the listed items of a range, page by page, noting how far it got; tell whether it is done."""
+    if not await _load_listed(folder, held, (low, high)):
+        return False
+
+    def advance() -> None:
+        folder.mark["dates"]["since"] = low
+        folder.mark["dates"].pop("after", None)
+
+    await (await folder.store.run.conveyor.put(Page(advance=advance)))
+    return True
+
+
+async def _load_listed(
+    folder: FolderSync,
+    held: tuple[IdSet, set[str]],
+    reach: tuple[str, str],
+    *,
+    streams: Collection[str] | None = None,
+) -> bool:
+    """Load the listed items of a range that the feed's state holds; tell whether all of it is done.
+
+    Their rows are of origin `feed`: begun from an older state, a run would list and load them again.
+    """
+    known, came = held
+    after = folder.mark["dates"].get("after") if streams is None else None
+    written = None
+    async for listed in listed_pages(folder, within(*reach), after):
+        wanted = [
+            ItemChange("create", item.item_id, item.change_key, item.element)
+            for item in listed.items
+            if item.item_id in known
+            and item.item_id not in came
+            and (streams is None or folder.selection.stream_of(item.element) in streams)
+        ]
+        then = partial(_reach, folder, listed.reached if streams is None else None)
+        written = await folder.put(PageWork(folder, wanted, then=then, told=False, decided=True))
+        if folder.must_stop():
+            await written
+            return False
+    if written is not None:
+        await written
+    return not folder.must_stop()
+
+
+def _reach(folder: FolderSync, created: str | None) -> None:
+    if created is not None:
+        folder.mark["dates"]["after"] = created
+
+
+async def _push_out(folder: FolderSync, dates: DatesMark, start: str) -> bool:
+    """Write as out of scope what was loaded and is older than a date; tell whether all of it is done.
+
+    It does no harm to tell it of an item that was never loaded, or is gone by now.
+    """
+    async for listed in listed_pages(folder, within(dates["lowest"], start)):
+        changes = [ItemChange("update", item.item_id, item.change_key, item.element) for item in listed.items]
+        await folder.store.run.conveyor.put(_page_of_old(folder, changes))
+        if folder.must_stop():
+            return False
+
+    def advance() -> None:
+        dates["lowest"] = start
+        if dates.get("since", NOTHING) < start:
+            dates["since"] = start
+        dates.pop("after", None)
+
+    await (await folder.store.run.conveyor.put(Page(advance=advance)))
+    return not folder.must_stop()
+
+
+def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange]) -> Page:
+    appointments = [change for change in changes if change.element == APPOINTMENT]
+
+    def opening() -> Iterator[Row]:
+        for change in changes:
+            if change.element != APPOINTMENT:
+                yield from out_of_scope(folder, change, "fill")
+
+    def take(loaded: Loaded) -> Iterator[Row]:
+        if loaded.error is not None:
+            folder.fail(loaded.error)
+        for change in loaded.out_of_scope:
+            yield from out_of_scope(folder, change, "fill")
+
+    loads: list[Callable[[], Loaded]] = []
+    if appointments:
+        loads.append(partial(_decide, folder, folder.since, appointments))
+    return Page(opening=opening, loads=loads, take=take)
+
+
+def _decide(folder: FolderSync, since: Since, changes: Sequence[ItemChange]) -> Loaded:
+    try:
+        _, unwanted = since.split(folder.loader.wire, changes)
+    except (FatalError, Stopped):
+        raise
+    except ExchangeError as error:
+        return Loaded(error=error)
+    return Loaded(out_of_scope=unwanted)
+
+
+async def _sample(folder: FolderSync) -> None:
+    """Load a few items, for a look at what there is."""
+    async for listed in listed_pages(folder, within(folder.since.start, NOTHING)):
+        few = listed.items[: folder.page_size]
+        changes = [ItemChange("create", item.item_id, item.change_key, item.element) for item in few]
+        await (await folder.put(PageWork(folder, changes, then=lambda: None, decided=True)))
+        return
