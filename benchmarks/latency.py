@@ -29,7 +29,7 @@ ADDRESS = "anna@example.com"
 def measure(messages: int, delay: float) -> list[float]:
     """Return the seconds from a message's arrival in the mailbox to its row in PostgreSQL."""
     exchange = Exchange(seed=1)
-    inbox = exchange.add_mailbox(ADDRESS, password="secret").folder("inbox")  # noqa: S106
+    inbox = exchange.add_mailbox(ADDRESS, password="secret").folder("inbox")
     with serve(exchange) as server, running() as postgres, postgres.database() as database:
         settings = {
             "ews_url": server.url,
@@ -43,7 +43,7 @@ def measure(messages: int, delay: float) -> list[float]:
             json.dump(settings, config)
             config.flush()
             command = [sys.executable, "-m", "tap_exchange", "--config", config.name]
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tap:  # noqa: S603
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as tap:
                 rows = Rows(database.url)
                 reader = threading.Thread(target=rows.load, args=(tap.stdout,), daemon=True)
                 reader.start()

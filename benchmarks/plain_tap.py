@@ -6,16 +6,19 @@ the end of each. Run it like any tap: python benchmarks/plain_tap.py --config co
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exchangelib import DELEGATE, Account, Configuration, Credentials, Message
-from exchangelib.folders import BaseFolder
 from exchangelib.protocol import BaseProtocol
 from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 
 from tap_exchange.resources import catalog_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from exchangelib.folders import BaseFolder
 
 BaseProtocol.SESSION_POOLSIZE = 4
 FIELDS = [field.name for field in Message.FIELDS if field.name not in {"mime_content", "attachments"}]
@@ -37,9 +40,7 @@ class Messages(Stream):
             auth_type="basic",
             max_connections=4,
         )
-        account = Account(
-            self.config["username"], config=config, autodiscover=False, access_type=DELEGATE
-        )
+        account = Account(self.config["username"], config=config, autodiscover=False, access_type=DELEGATE)
         for folder in account.msg_folder_root.walk():
             yield from self._folder(account, folder)
 
@@ -52,7 +53,7 @@ class Messages(Stream):
             elif kind == "read_flag_change":
                 ids.append(item[0])
         states[folder.id] = folder.item_sync_state
-        for item in account.fetch(ids, only_fields=[field for field in FIELDS if field not in {"id"}], chunk_size=10):
+        for item in account.fetch(ids, only_fields=[field for field in FIELDS if field not in {"id"}], chunk_size=10):  # noqa: FURB171
             if isinstance(item, Message):
                 yield record(item)
 
@@ -71,7 +72,16 @@ def record(item: Message) -> dict[str, Any]:
     made["date_time_created"] = item.datetime_created
     made["last_modified_time"] = item.last_modified_time
     made["categories"] = item.categories
-    for name in ("is_read", "is_draft", "importance", "sensitivity", "size", "has_attachments", "culture", "in_reply_to"):
+    for name in (
+        "is_read",
+        "is_draft",
+        "importance",
+        "sensitivity",
+        "size",
+        "has_attachments",
+        "culture",
+        "in_reply_to",
+    ):
         made[name] = getattr(item, name)
     made["internet_message_id"] = item.message_id
     made["conversation_topic"] = item.conversation_topic

@@ -12,7 +12,7 @@ import sys
 
 from tap_exchange.demo import Exchange, serve
 
-ADDRESS, PASSWORD = "anna@example.com", "secret"  # noqa: S105 - of the embedded Exchange
+ADDRESS, PASSWORD = "anna@example.com", "secret"
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Watches what the tap asks of every embedded server in this process, over the whole test run.
 
-A plugin of pytest (conftest names it). `tests/test_conformance_of_all.py`, which runs last, tells what it saw. Requests of
-other clients (exchangelib's own, the tests' bare ones) are told apart by their User-Agent.
+A plugin of pytest (conftest names it). `tests/test_conformance_of_all.py`, which runs last, tells what it saw.
+Requests of other clients (exchangelib's own, the tests' bare ones) are told apart by their User-Agent.
 """
 
 from __future__ import annotations

@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import socket
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_exchange.demo import Exchange, serve
 from tests.pipeline import TapRun, run_tap, run_tap_here
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 ANNA = "anna@example.com"
-SECRET = "hunter2-planted"  # noqa: S105 - of the embedded Exchange
+SECRET = "hunter2-planted"
 
 Config = dict[str, Any]
 

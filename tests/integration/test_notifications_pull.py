@@ -1,19 +1,22 @@
-"""`notifications: pull`: nearly nothing is asked when nothing changed, and the tables equal the mailbox all the same."""
+"""`notifications: pull`: nearly nothing is asked when nothing changed, and the tables equal the mailbox."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_exchange.demo import Exchange, serve
-from tap_exchange.demo.mailbox import Mailbox
 from tests.integration.test_tables_equal_mailbox import ANNA, Copy, furnish, into_files
 from tests.live import files, live_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tap_exchange.demo.mailbox import Mailbox
 
 PULL = {"notifications": "pull"}
 
@@ -21,7 +24,7 @@ PULL = {"notifications": "pull"}
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator[Copy]:
     exchange = Exchange(seed=9)
-    anna = exchange.add_mailbox(ANNA, password="secret")  # noqa: S106
+    anna = exchange.add_mailbox(ANNA, password="secret")
     furnish(anna)
     with serve(exchange) as server:
         runner = partial(into_files, tmp_path)
@@ -116,10 +119,10 @@ def test_a_folder_that_events_named_and_a_run_did_not_finish_stays_due(kept: Cop
     kept.check()
 
 
-def test_a_delegates_other_mailbox_is_asked_whole(kept: Copy, tmp_path: Path) -> None:
+def test_a_delegates_other_mailbox_is_asked_whole(kept: Copy) -> None:
     """SubscribeToAllFolders is of the signed-in mailbox: its events say nothing of another one."""
     exchange = kept.server.endpoint.exchange
-    exchange.add_mailbox("boss@example.com", password="secret")  # noqa: S106
+    exchange.add_mailbox("boss@example.com", password="secret")
     kept.anna.grant("boss@example.com")
     kept.run(config={"username": "boss@example.com", "mailboxes": [ANNA]})
     assert "Subscribe" not in kept.server.counts
@@ -127,7 +130,7 @@ def test_a_delegates_other_mailbox_is_asked_whole(kept: Copy, tmp_path: Path) ->
 
 
 def test_random_edits_with_random_losses_end_equal_to_the_mailbox(kept: Copy) -> None:
-    dice = random.Random(4)  # noqa: S311
+    dice = random.Random(4)
     kept.run()
     for _ in range(12):
         for _ in range(dice.randrange(4)):

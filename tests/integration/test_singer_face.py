@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
 from tap_exchange.demo import Exchange, serve, start
-from tap_exchange.demo.server import Server
 from tap_exchange.resources import schema_names
 from tap_exchange.tap import TapExchange
 from tests.pipeline import discovered, run_tap_here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_exchange.demo.server import Server
 
 Config = dict[str, Any]
 ANNA = "anna@example.com"
@@ -23,7 +26,7 @@ ANNA = "anna@example.com"
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     exchange = Exchange(seed=11)
-    anna = exchange.add_mailbox(ANNA, password="secret")  # noqa: S106
+    anna = exchange.add_mailbox(ANNA, password="secret")
     anna.folder("inbox").fill(30)
     anna.folder("Calendar").add("CalendarItem", Subject="planning")
     anna.folder("Contacts").add("Contact", DisplayName="Bob")
@@ -80,7 +83,7 @@ def test_discovery_needs_neither_server_nor_settings() -> None:
 
 def test_about_and_version_need_neither_server_nor_settings() -> None:
     for args in (["--about"], ["--about", "--format", "json"], ["--version"], ["--help"]):
-        ended = subprocess.run(  # noqa: S603
+        ended = subprocess.run(
             [sys.executable, "-m", "tap_exchange", *args], capture_output=True, text=True, timeout=60, check=True
         )
         assert ended.stdout.strip()

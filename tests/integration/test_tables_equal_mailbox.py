@@ -11,18 +11,21 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_exchange.demo import Exchange, serve
-from tap_exchange.demo.mailbox import Mailbox
-from tap_exchange.demo.server import Server
 from tests.live import files, live_rows
 from tests.pipeline import Kill, State, TapRun, run_pipeline, run_tap, run_tap_here
-from tests.postgres import Database
 from tests.truth import differences, shown, shown_folders, true_folders, truth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_exchange.demo.mailbox import Mailbox
+    from tap_exchange.demo.server import Server
+    from tests.postgres import Database
 
 ANNA = "anna@example.com"
 everywhere = pytest.mark.parametrize("kept", ["files", "postgres"], indirect=True)
@@ -57,7 +60,7 @@ class Copy:
 
 
 def into_postgres(
-    database: Database, config: dict[str, Any], state: State | None, **options: Any
+    database: Database, config: dict[str, Any], state: State | None, **options: Any  # noqa: ANN401
 ) -> tuple[TapRun, State | None]:
     run = run_pipeline(config, database.url, state, schema="exchange", **options)
     if "kill" not in options:
@@ -65,7 +68,9 @@ def into_postgres(
     return run.tap, run.durable
 
 
-def into_files(folder: Path, config: dict[str, Any], state: State | None, **options: Any) -> tuple[TapRun, State | None]:
+def into_files(
+    folder: Path, config: dict[str, Any], state: State | None, **options: Any  # noqa: ANN401
+) -> tuple[TapRun, State | None]:
     """Append records to a file for each stream; a STATE is durable when what stands before it is."""
     run = (run_tap if "kill" in options else run_tap_here)(config, state=state, **options)
     if "kill" not in options:
@@ -80,7 +85,7 @@ def into_files(folder: Path, config: dict[str, Any], state: State | None, **opti
 @pytest.fixture
 def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copy]:
     exchange = Exchange(seed=3)
-    anna = exchange.add_mailbox(ANNA, password="secret")  # noqa: S106
+    anna = exchange.add_mailbox(ANNA, password="secret")
     furnish(anna)
     with serve(exchange) as server:
         if getattr(request, "param", "files") == "files":

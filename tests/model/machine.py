@@ -11,20 +11,22 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tap_exchange.demo import Exchange
 from tap_exchange.demo.faults import ItemFails
-from tap_exchange.demo.folder import Folder
-from tap_exchange.demo.item import Item
-from tap_exchange.demo.server import Server
 from tests.live import files, live_rows
 from tests.pipeline import State, run_tap_here, selection
 from tests.truth import differences, shown, shown_folders, true_folders, truth
+
+if TYPE_CHECKING:
+    from tap_exchange.demo import Exchange
+    from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.item import Item
+    from tap_exchange.demo.server import Server
 
 ANNA = "anna@example.com"
 KEPT = ("inbox", "sentitems", "deleteditems", "calendar", "contacts")
@@ -73,7 +75,7 @@ class MailboxMachine(RuleBasedStateMachine):
         MailboxMachine.number += 1
         self.address = f"anna{MailboxMachine.number}@example.com"
         exchange: Exchange = self.server.exchange
-        self.anna = exchange.add_mailbox(self.address, password="secret")  # noqa: S106
+        self.anna = exchange.add_mailbox(self.address, password="secret")
         kept = [self.anna.folder(name) for name in KEPT]
         for folder in self.anna.folders():
             if folder not in kept and not folder.gone:
@@ -151,7 +153,7 @@ class MailboxMachine(RuleBasedStateMachine):
     def create_folder(self, name: str, below: int) -> None:
         """Create a folder below another, of another name than its siblings."""
         parent = self._pick_folder(below)
-        if len(self._folders()) < 14 and all(child.name != f"Sub{name}" for child in parent.children):  # noqa: PLR2004
+        if len(self._folders()) < 14 and all(child.name != f"Sub{name}" for child in parent.children):
             self.anna.add_folder(f"{parent.path}/Sub{name}")
 
     @rule(place=st.integers(0, 99), name=st.sampled_from("XYZ"))

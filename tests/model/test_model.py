@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -10,6 +10,9 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tap_exchange.demo import Exchange, serve
 from tests.model.machine import MailboxMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
