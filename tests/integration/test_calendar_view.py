@@ -462,6 +462,22 @@ def test_a_store_that_is_down_takes_no_occurrence_out_of_the_view(kept: Calendar
     kept.check()
 
 
+def test_a_view_that_breaks_off_takes_nothing_away_and_is_taken_again(kept: Calendars) -> None:
+    furnish(kept)
+    first = kept.run()
+    kept.today += timedelta(days=1)
+    broken = RequestFails("ErrorAccessDenied", On("GetItem", skip=2))
+    run = kept.run(broken, checked=False, config={"max_connections": 1})
+    assert run.exit_code == 1
+    assert run.of("calendar_view")
+    assert kept.sync_row(run)["viewed_at"] == kept.sync_row(first)["viewed_at"]
+    before, kept.today = kept.today, kept.today - timedelta(days=1)
+    assert kept.truth().items() <= kept.shown().items()
+    kept.today = before
+    kept.run()
+    kept.check()
+
+
 class KnowsNoMasters(Fault):
     """A server of another make."""
 
