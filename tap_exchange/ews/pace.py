@@ -181,9 +181,8 @@ class Pace:
     def _held(self) -> float:
         """Tell how long nothing may be sent; take back what quiet has earned."""
         self.check()
+        self._recover()
         held = self._until - self._clock()
-        if held <= 0:
-            self._recover()
         self._refuse_long(held)
         return held
 

@@ -112,6 +112,15 @@ def test_each_quiet_while_gives_one_connection_back() -> None:
     assert one.limit == 8
 
 
+def test_a_connection_given_back_is_one_more_request_under_way() -> None:
+    clock = Clock()
+    one = pace(clock, connections=2)
+    one.back_off(1.0)
+    clock.now += 1 + QUIET
+    with one.slot(), one.slot():
+        assert clock.waits == []
+
+
 def test_only_so_many_requests_are_under_way() -> None:
     one = Pace(2, 60)
     inside = threading.Semaphore(0)
