@@ -1,8 +1,8 @@
 """Kill proof: whatever kills the tap, and whatever happened in the mailbox since, the next runs make it good.
 
-Two hundred kills at random moments (`make prove`), half of them of initial loads, through target-jsonl's files and through
-target-postgres; before the next run the items of the lost pages are deleted on the server. Some of it runs in `make test`
-too: tests/integration/test_tables_equal_mailbox.py and tests/model.
+Two hundred kills at random moments (`make prove`), some of them of initial loads, into files as target-jsonl writes
+them and through target-postgres; before the next run items of the lost pages are deleted on the server. Some of it
+runs in `make test` too: tests/integration/test_tables_equal_mailbox.py and tests/model.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reader under fire: broken answers never crash it, hang it, blow it up, or give a page that is shorter than told."""
+"""The reader under fire: broken answers never crash it, hang it, blow it up, or shorten a page."""
 
 from __future__ import annotations
 
