@@ -60,7 +60,10 @@ class Copy:
 
 
 def into_postgres(
-    database: Database, config: dict[str, Any], state: State | None, **options: Any  # noqa: ANN401
+    database: Database,
+    config: dict[str, Any],
+    state: State | None,
+    **options: Any,  # noqa: ANN401
 ) -> tuple[TapRun, State | None]:
     run = run_pipeline(config, database.url, state, schema="exchange", **options)
     if "kill" not in options:
@@ -69,7 +72,10 @@ def into_postgres(
 
 
 def into_files(
-    folder: Path, config: dict[str, Any], state: State | None, **options: Any  # noqa: ANN401
+    folder: Path,
+    config: dict[str, Any],
+    state: State | None,
+    **options: Any,  # noqa: ANN401
 ) -> tuple[TapRun, State | None]:
     """Append records to a file for each stream; a STATE is durable when what stands before it is."""
     run = (run_tap if "kill" in options else run_tap_here)(config, state=state, **options)
