@@ -88,9 +88,6 @@ class IdShape:
     def convert(self, element: _Element) -> dict[str, str]:
         return {"item_id": element[0].get("Id", "")}
 
-    def for_server(self, _version: str) -> IdShape:
-        return self
-
     def for_server(self, version: str) -> Self:
         assert version
         return self
