@@ -17,15 +17,32 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tap_exchange.demo.faults import ItemFails
+from tap_exchange.demo.faults import (
+    Answers,
+    How,
+    ItemFails,
+    Messages,
+    On,
+    RequestFails,
+    StoreIsDown,
+    Throttles,
+    cut,
+    reset,
+    stopped_after,
+)
 from tests.live import files, live_rows
 from tests.pipeline import State, run_tap_here, selection
+from tests.trouble import quick
 from tests.truth import differences, shown, shown_folders, true_folders, truth
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_exchange.demo import Exchange
+    from tap_exchange.demo.faultplan import Fault
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
+    from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
 
 ANNA = "anna@example.com"
@@ -53,6 +70,19 @@ RUNS = st.fixed_dictionaries(
         "folders_exclude": st.sampled_from([[], [], ["Inbox/Sub*"]]),
     }
 )
+
+
+TROUBLES: dict[str, Callable[[int, Mailbox], Fault]] = {
+    "resets": lambda seed, _: Answers(reset(), On(chance=0.1, seed=seed)),
+    "cut answers": lambda seed, _: Answers(cut(honest=False), On(chance=0.1, seed=seed)),
+    "answers cut at a right length": lambda seed, _: Answers(cut(honest=True), On(chance=0.1, seed=seed)),
+    "throttling": lambda seed, _: Throttles(How.MESSAGE, hint=0.01, on=On(chance=0.2, seed=seed)),
+    "stopped batches": lambda seed, _: Messages(stopped_after(1), On("GetItem", chance=0.3, seed=seed)),
+    "internal errors": lambda seed, _: RequestFails("ErrorInternalServerError", On(chance=0.1, seed=seed)),
+    "lost rights": lambda seed, _: RequestFails("ErrorAccessDenied", On("SyncFolderItems", chance=0.2, seed=seed)),
+    "a store that is down": lambda _, mailbox: StoreIsDown(mailbox),
+}
+"""What a server does to a run, at random."""
 
 
 class MailboxMachine(RuleBasedStateMachine):
@@ -223,19 +253,55 @@ class MailboxMachine(RuleBasedStateMachine):
         """Run, of which a share of the lines reaches the tables, and a STATE some steps before the last."""
         self._run(settings, selects, share, back)
 
+    @rule(
+        settings=RUNS,
+        selects=st.sampled_from(SELECTIONS),
+        share=st.floats(0.5, 1),
+        back=st.integers(0, 1),
+        trouble=st.sampled_from(sorted(TROUBLES)),
+        seed=st.integers(0, 99),
+    )
+    def run_in_trouble(
+        self,
+        settings: dict[str, Any],
+        selects: tuple[str, ...] | None,
+        share: float,
+        back: int,
+        trouble: str,
+        seed: int,
+    ) -> None:
+        """Run while the server misbehaves; the run may fail, and must lose nothing."""
+        self._run(settings, selects, share, back, TROUBLES[trouble](seed, self.anna))
+
     @precondition(lambda self: self.state is not None)
     @rule()
     def lose_the_state(self) -> None:
         """Begin a new lineage."""
         self.state = None
 
-    def _run(self, settings: dict[str, Any], selects: tuple[str, ...] | None, share: float, back: int) -> None:
+    def _run(
+        self,
+        settings: dict[str, Any],
+        selects: tuple[str, ...] | None,
+        share: float,
+        back: int,
+        trouble: Fault | None = None,
+    ) -> None:
         config = {"ews_url": self.server.url, "username": self.address, "password": "secret"}
         if selects:
             settings = {**settings, "tombstones": False}  # the catalog was made without them
         catalog = selection(selects) if selects else None
         config |= settings
-        run = run_tap_here(config, state=self.state, catalog=catalog).checked()
+        if trouble is not None:
+            self.server.faults.add(trouble)
+        try:
+            with quick():
+                run = run_tap_here(config, state=self.state, catalog=catalog)
+        finally:
+            if trouble is not None:
+                self.server.faults.remove(trouble)
+        assert "Unexpected" not in run.stderr, run.stderr[-2000:]
+        assert run.exit_code == 0 or trouble is not None, run.stderr[-2000:]
         lines = run.messages.parsed
         reached = lines if share >= 1 else lines[: int(len(lines) * share)]
         note(f"{len(reached)} of {len(lines)} lines reached the tables")
