@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import requests
 import urllib3.exceptions
 
 from .errors import IncompleteAnswer
@@ -18,8 +20,6 @@ from .xml import MOST_BYTES, too_big
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    import requests
 
 PIECE = 64 * 1024
 OK = 200
@@ -49,6 +49,32 @@ class Reply:
 
 class TooSlowError(Exception):
     """The whole of an answer did not arrive in time, though its pieces did."""
+
+
+def prepared(
+    session: requests.Session, url: str, headers: Mapping[str, str], payload: bytes
+) -> requests.PreparedRequest:
+    """Prepare a POST with the session's headers, cookies and sign-in.
+
+    `Session.prepare_request` would take the address apart anew, and look for what is in no request of ours: queries,
+    files, forms.
+    """
+    request = requests.PreparedRequest()
+    request.method = "POST"
+    request.url = _normal(url)
+    request.headers = session.headers.copy()  # type: ignore[assignment] # a CaseInsensitiveDict, as it has to be
+    request.headers.update(headers)
+    request.body = payload
+    request.prepare_cookies(session.cookies)
+    request.prepare_auth(session.auth, request.url)
+    request.prepare_content_length(payload)
+    return request
+
+
+@lru_cache(maxsize=64)
+def _normal(url: str) -> str:
+    """Write an address as it goes over the wire."""
+    return requests.Request("POST", url).prepare().url or url
 
 
 def post(

@@ -23,7 +23,7 @@ from . import soap, xml
 from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
 from .faults import OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
 from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
-from .post import HEADERS, OK, Reply, TooSlowError, post
+from .post import HEADERS, OK, Reply, TooSlowError, post, prepared
 from .refusals import redirected, refusal
 from .unreachable import trouble
 
@@ -263,15 +263,14 @@ class Transport:
         """Send on a lent session, when nothing holds it; tell before which trouble it went out."""
         headers = HEADERS | self._connection.mailbox_headers(question.mailbox) | dict(question.routing)
         headers["client-request-id"] = str(uuid.uuid4())
-        request = requests.Request("POST", self._url, headers=headers, data=payload)
         with self._failing(question), self._connection.session() as session:
-            prepared = session.prepare_request(request)
+            request = prepared(session, self._url, headers, payload)
             episode = self.pace.hold()
             with self._counted(question, len(payload)) as replies:
                 replies.append(
                     post(
                         session,
-                        prepared,
+                        request,
                         timeout=self._connection.timeout,
                         longest=self._whole_answer,
                         check=self.pace.check,
