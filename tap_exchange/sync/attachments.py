@@ -19,7 +19,7 @@ from tap_exchange.sync.page import BadAttachment, FollowUp, Loaded, Place, Row
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tap_exchange.ews.answers import Answer, AttachmentKind, ItemChange
     from tap_exchange.ews.operations import Mailbox
@@ -34,6 +34,9 @@ TOGETHER = 2**20
 
 SMALL = 64 * 2**10
 """What a content that goes to a file holds in memory on its way."""
+
+ONCE_MORE = "ErrorInternalServerError"
+"""It counts when it comes once more, for the attachment alone."""
 
 METADATA = (
     "attachment_id", "attachment_type", "name", "content_type", "content_id", "content_location", "size", "is_inline",
@@ -70,8 +73,12 @@ class OfItem:
     def add_to(self, loaded: Loaded, listed: Iterable[Record]) -> None:
         """Add what the item lists to its load: rows, and the contents that follow."""
         wanted: list[Wanted] = []
+        seen: set[str] = set()
         for number, attachment in enumerate(listed, start=1):
             row = self._row(attachment, number)
+            if row["attachment_key"] in seen:
+                continue
+            seen.add(row["attachment_key"])
             if (one := self._wanted(attachment, row, loaded)) is not None:
                 wanted.append(one)
             else:
@@ -130,7 +137,7 @@ class OfItem:
             return Loaded(failed=[self.change], error=error)
         return loaded
 
-    def _ask(self, group: Sequence[Wanted], loaded: Loaded) -> None:
+    def _ask(self, group: Sequence[Wanted], loaded: Loaded, *, again: bool = True) -> None:
         keys = {one.attachment_id: one.row["attachment_key"] for one in group}
         taken: dict[str, Taken] = {}
 
@@ -141,19 +148,27 @@ class OfItem:
             return taken[attachment_id]
 
         try:
-            answers = self.wire.get_attachments(list(keys), open_sink, kind=group[0].kind)
+            answers = self._answers(group, open_sink)
+            if isinstance(answers, ExchangeError):
+                self._take_failure(group, answers, loaded)
+                return
             for one, answer in zip(group, answers, strict=True):
+                if answer.code == ONCE_MORE and again:
+                    self._ask([one], loaded, again=False)
+                    continue
                 self._take(one, answer, taken.get(one.attachment_id), loaded)
                 loaded.rows.append(self._as_row(one.row))
-        except FAILS_AS_A_WHOLE as error:
-            if len(group) > 1:
-                for one in group:
-                    self._ask([one], loaded)
-            else:
-                self._take_failure(group[0], error, loaded)
         finally:
             for content in taken.values():
                 content.discard()
+
+    def _answers(self, group: Sequence[Wanted], open_sink: Callable[[str], Taken]) -> list[Answer] | ExchangeError:
+        """Ask for contents; an error of the whole request that one of them may cause is returned."""
+        ids = [one.attachment_id for one in group]
+        try:
+            return self.wire.get_attachments(ids, open_sink, kind=group[0].kind)
+        except FAILS_AS_A_WHOLE as error:
+            return error
 
     def _target(self, key: str) -> Target:
         return InRow() if self.choice.files is None else self.choice.files.begin(file_name(key))
@@ -186,8 +201,13 @@ class OfItem:
             self._ask_without_content(wanted)
         self._fail(wanted.row, code, loaded)
 
-    def _take_failure(self, wanted: Wanted, error: ExchangeError, loaded: Loaded) -> None:
-        """Decide what a request that failed as a whole means; when the server does not give the item either, raise."""
+    def _take_failure(self, group: Sequence[Wanted], error: ExchangeError, loaded: Loaded) -> None:
+        """Find by asking alone which one makes a request fail; when the server does not give the item either, raise."""
+        if len(group) > 1:
+            for one in group:
+                self._ask([one], loaded)
+            return
+        (wanted,) = group
         if isinstance(error, RequestTooBig):
             wanted.row["content_status"] = TOO_LARGE
         else:

@@ -79,10 +79,11 @@ class AttachmentFails(Fault):
     """These attachments answer with a code, by their names."""
 
     codes: dict[str, str]
+    times: int = 10**6
     struck: int = 0
 
     def attachment(self, call: Call, item: Item, attachment: Attachment) -> None:  # noqa: ARG002
-        if (code := self.codes.get(attachment.name or "")) is not None:
+        if (code := self.codes.get(attachment.name or "")) is not None and self.struck < self.times:
             self.struck += 1
             raise ServiceError(code)
 
@@ -386,6 +387,17 @@ def test_an_answer_that_was_cut_on_its_way_is_asked_again(anna: Mailbox, inbox: 
     done = tables.take(run(server, AttachmentBreaks(b"ZXZpbGV2aWxl", times=1), attachments="content"))
     assert tables.told() == truth(anna, content=True)
     assert not corrupt(done)
+
+
+@pytest.mark.parametrize(("times", "status"), [(1, "loaded"), (2, "failed")])
+def test_an_internal_error_counts_when_it_comes_once_more(
+    inbox: Folder, server: Server, times: int, status: str
+) -> None:
+    inbox.add(attachments=[file(b"1", "1"), file(b"2", "2")])
+    fails = AttachmentFails({"2": "ErrorInternalServerError"}, times=times)
+    done = run(server, fails, attachments="content").checked()
+    assert {row["name"]: row["content_status"] for row in done.of("attachments")} == {"1": "loaded", "2": status}
+    assert requests_of(server, "GetAttachment") == 2
 
 
 def test_downloads_keep_to_the_pace(anna: Mailbox, inbox: Folder, server: Server) -> None:
