@@ -211,8 +211,7 @@ class Run:
             self.writer.write_state()
 
     async def _end(self, outcome: str) -> None:
-        if not self.began_at:
-            return
+        await self.begin()  # a shard without a mailbox has its row too
         await (await self.conveyor.put(Page(opening=partial(self._rows, outcome), counts=False)))
         if not self.sample:
             self.writer.write_state()

@@ -134,3 +134,11 @@ TestOfTheSdk = get_tap_test_class(
     config={"ews_url": URL, "username": USERNAME, "password": PASSWORD},
     suite_config=SuiteConfig(ignore_no_records_for_streams=SELDOM, max_records_limit=5),
 )
+
+
+def test_a_shard_without_a_mailbox_ends_well_with_its_row_and_state(config: Config) -> None:
+    shards = [run_tap_here({**config, "shard_count": 2, "shard_index": index}).checked() for index in range(2)]
+    empty = min(shards, key=lambda run: len(run.of("messages")))
+    assert not empty.of("messages")
+    assert empty.of("sync_runs")[-1]["outcome"] == "finished"
+    assert empty.state is not None
