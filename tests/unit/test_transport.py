@@ -590,7 +590,7 @@ def test_a_stopped_run_sends_nothing(requests_mock: Mocker) -> None:
     assert requests_mock.call_count == 0
 
 
-def test_a_run_stopped_in_trouble_asks_no_more(requests_mock: Mocker) -> None:
+def test_a_run_stopped_in_trouble_blames_nothing_and_asks_no_more(requests_mock: Mocker) -> None:
     one = welcomed(transport(), requests_mock)
 
     def stop(*_: object) -> str:
@@ -599,7 +599,7 @@ def test_a_run_stopped_in_trouble_asks_no_more(requests_mock: Mocker) -> None:
 
     requests_mock.post(URL, text=stop)
     with pytest.raises(Stopped):
-        ask(one)
+        ask(one, tries=1)
     assert requests_mock.call_count == 1
 
 
