@@ -1,6 +1,6 @@
 """Run the tap: `python -m tap_exchange`."""
 
-from tap_exchange.tap import main
+from tap_exchange.quick import main
 
 if __name__ == "__main__":
     main()

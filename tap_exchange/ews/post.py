@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 import urllib3.exceptions
+from requests.structures import CaseInsensitiveDict
 
 from .errors import IncompleteAnswer
 from .xml import MOST_BYTES, too_big
@@ -62,8 +63,7 @@ def prepared(
     request = requests.PreparedRequest()
     request.method = "POST"
     request.url = _normal(url)
-    request.headers = session.headers.copy()  # type: ignore[assignment] # a CaseInsensitiveDict, as it has to be
-    request.headers.update(headers)
+    request.headers = CaseInsensitiveDict({**session.headers, **headers})  # type: ignore[arg-type] # no bytes
     request.body = payload
     request.prepare_cookies(session.cookies)
     request.prepare_auth(session.auth, request.url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tap_exchange.streams.stream import REQUIRED
+from tap_exchange.streams.discovery import REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

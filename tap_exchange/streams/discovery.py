@@ -13,6 +13,11 @@ from tap_exchange.settings_values import read_value
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+REQUIRED = ("mailboxes", "folders", "item_changes", "folder_syncs", "sync_runs")
+"""Streams without which no view can tell what is true."""
+
+OFF_BY_DEFAULT = frozenset({"inbox_rules", "out_of_office", "delegates", "rooms"})
+
 DELETED_AT = {
     "type": ["string", "null"],
     "format": "date-time",

@@ -11,6 +11,7 @@ from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
 from tap_exchange.resources import without_extensions
+from tap_exchange.streams.discovery import OFF_BY_DEFAULT, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
     from tap_exchange.tap import TapExchange
-
-REQUIRED = ("mailboxes", "folders", "item_changes", "folder_syncs", "sync_runs")
-"""Streams without which no view can tell what is true."""
-
-OFF_BY_DEFAULT = frozenset({"inbox_rules", "out_of_office", "delegates", "rooms"})
-
 
 class ExchangeStream(Stream):
     """One table. The first selected stream runs the feed for all; each receives its records by `emit`."""
