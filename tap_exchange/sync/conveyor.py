@@ -170,6 +170,7 @@ class Conveyor:
             return
         if error := work.exception():
             batch.loaded.set_exception(error)
+            batch.loaded.exception()  # seen: one error ends the run, asyncio need not tell of the others
             return
         loaded = work.result()
         self._held += loaded.size

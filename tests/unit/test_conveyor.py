@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import threading
 import time
@@ -169,3 +170,16 @@ def test_a_page_lets_go_of_what_it_wrote() -> None:
 
     convey([Page(loads=[load] * 30, take=take)], connections=2)
     assert most <= 6
+
+
+def test_of_many_errors_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    barrier = threading.Barrier(4, timeout=5)
+
+    def fail() -> Loaded:
+        barrier.wait()
+        raise RuntimeError("as planned")
+
+    with pytest.raises(RuntimeError, match="as planned"):
+        convey([Page(loads=[fail] * 4)])
+    gc.collect()
+    assert "never retrieved" not in caplog.text
