@@ -48,6 +48,7 @@ class FolderMark(TypedDict, total=False):
     """What is known of one folder of the hierarchy, synced or not."""
 
     due: bool
+    owed: bool
 
     parent: str
     name: str

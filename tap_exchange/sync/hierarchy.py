@@ -33,6 +33,8 @@ class Tree:
     records: dict[str, Answer] = field(default_factory=dict)
     fed: set[str] = field(default_factory=set)
     gone: dict[str, FolderMark] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    """Folders that are there, and whose properties could not be read: their rows are owed."""
 
 
 async def sync_hierarchy(store: StoreSync) -> None:
@@ -48,8 +50,11 @@ async def sync_hierarchy(store: StoreSync) -> None:
             tree.gone[folder_id] = tree.folders.pop(folder_id)
         elif change.kind == "delete":
             tree.gone[folder_id] = {}
-    await _load(store, tree, tree.fed)
-    for folder_id in tree.fed & tree.records.keys():
+    owed = {folder_id for folder_id, mark in tree.folders.items() if mark.get("owed") and not mark.get("type")}
+    await _load(store, tree, tree.fed | owed)
+    for folder_id in tree.fed & tree.unread:
+        tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {}), "owed": True}
+    for folder_id in (tree.fed | owed) & tree.records.keys():
         _adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id))
     await _follow_moves(store, tree, before)
     _decide_scope(store, tree)
@@ -67,10 +72,17 @@ async def sync_hierarchy(store: StoreSync) -> None:
 
 async def refresh(store: StoreSync, folder_ids: Iterable[str]) -> None:
     """Write folders once more whose counts may have changed; the hierarchy's feed does not tell those."""
-    tree = Tree(store.mark["folders"])
+    tree = Tree(dict(store.mark["folders"]))
     await _load(store, tree, {folder_id for folder_id in folder_ids if folder_id in tree.folders})
     if tree.records:
-        await (await store.run.conveyor.put(Page(opening=partial(_rows, store, tree))))
+        page = Page(opening=partial(_rows, store, tree), advance=partial(_settle, tree))
+        await (await store.run.conveyor.put(page))
+
+
+def _settle(tree: Tree) -> None:
+    """Note that the rows of the loaded folders are owed no more."""
+    for folder_id in tree.records.keys() & tree.folders.keys():
+        tree.folders[folder_id].pop("owed", None)
 
 
 async def _changes(store: StoreSync) -> tuple[list[FolderChange], str, bool]:
@@ -126,8 +138,8 @@ async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None
             elif action_of(answer.code or "") in {Action.FOLDER_GONE, Action.ITEM_GONE}:
                 tree.folders.pop(answer.id, None)
             else:
-                store.warn(f"A folder's properties cannot be read ({answer.code}); it is left out of this run.")
-                tree.folders.pop(answer.id, None)
+                store.warn(f"A folder's properties cannot be read ({answer.code}); they are asked for again.")
+                tree.unread.add(answer.id)
 
 
 def _adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished: str | None) -> None:
@@ -197,6 +209,7 @@ def _page(store: StoreSync, tree: Tree, state: str, *, anew: bool) -> Page:
             yield gone_row(store, folder_id, mark)
 
     def advance() -> None:
+        _settle(tree)
         store.mark["folders"] = tree.folders
         store.mark["hierarchy"] = state
         store.mark.update(stamps)  # type: ignore[typeddict-item]

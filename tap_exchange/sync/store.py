@@ -121,8 +121,9 @@ class StoreSync:
         self.run.progress.expected += sum(mark.get("count", 0) for _, mark in todo if "sync_state" not in mark)
         changed: list[str] = []
         await self.run.each(todo, partial(self._sync_folder, changed))
-        if changed and self.error is None:
-            await refresh(self, changed)
+        owed = {folder_id for folder_id, mark in self.mark["folders"].items() if mark.get("owed")}
+        if self.error is None and not self.run.sample:
+            await refresh(self, owed.union(changed))
 
     async def _sync_folder(self, changed: list[str], job: tuple[str, FolderMark]) -> None:
         folder_id, mark = job

@@ -225,6 +225,8 @@ class PageWork:
             folder.mark.pop("pending", None)
         if self.told and any(change.kind != "read_flag" for change in self.changes):
             folder.outdate_view()
+        if self.told and self.changes:
+            folder.mark["owed"] = True
         self.then()
 
     def _mark_corrupt(self, corrupt: Corrupt) -> Row:

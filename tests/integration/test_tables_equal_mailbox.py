@@ -239,6 +239,23 @@ def test_a_stream_and_a_column_selected_later_are_filled(kept: Copy) -> None:
     assert sum(kept.server.counts.values()) <= len(kept.anna.folders()) + 5
 
 
+def test_counts_are_right_though_a_run_was_killed_before_it_wrote_them(kept: Copy) -> None:
+    kept.run()
+    kept.anna.folder("inbox").items()[0].delete()
+    whole = kept.run(kill=Kill(after=10_000))
+    before_the_counts = [state for state in whole.states if not state_owes_nothing(state)]
+    assert before_the_counts
+    kept.state = before_the_counts[-1]
+    run = kept.run()
+    assert [row["path"] for row in run.of("folders")] == ["Inbox"]
+    kept.check()
+
+
+def state_owes_nothing(state: State) -> bool:
+    folders = state["bookmarks"]["_feeds"][ANNA]["primary"]["folders"]
+    return not any(mark.get("owed") for mark in folders.values())
+
+
 def test_excluded_folders_leave_the_views_and_come_back_whole(kept: Copy) -> None:
     kept.run()
     run = kept.run(config={"folders_exclude": ["Inbox/Projects"]})
