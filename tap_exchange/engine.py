@@ -253,6 +253,9 @@ def _summary(run: Run) -> Summary:
         f"{totals.mailboxes} mailboxes, {totals.folders} folders, {totals.items_loaded:,} items loaded, "
         f"{totals.items_corrupt} unreadable, {run.transport.requests:,} requests."
     )
+    throttled = run.transport.pace.throttled_seconds
+    if throttled > 0:
+        text += f" Exchange asked to wait: {throttled:,.1f} seconds."
     if run.failed:
         first, *others = totals.errors
         more = f"; {len(others)} more failed, see mailboxes and folder_syncs" if others else ""

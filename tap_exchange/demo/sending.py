@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import TYPE_CHECKING
@@ -48,10 +49,11 @@ async def _in_pieces(request: web.BaseRequest, answer: Answer, headers: dict[str
     response.content_length = length
     await response.prepare(request)
     step = answer.piece if answer.pace else max(1, len(body))
-    for start in range(0, len(body), step):
-        await response.write(body[start : start + step])
-        if answer.pace:
-            await asyncio.sleep(answer.pace)
+    with contextlib.suppress(ConnectionResetError):  # the client has had enough
+        for start in range(0, len(body), step):
+            await response.write(body[start : start + step])
+            if answer.pace:
+                await asyncio.sleep(answer.pace)
     if answer.reset:
         reset(request)
     elif len(body) < length:
@@ -67,8 +69,9 @@ async def _stream(request: web.BaseRequest, answer: Answer, headers: dict[str, s
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.enable_chunked_encoding()
     await response.prepare(request)
-    if answer.stream is not None:
-        async for piece in answer.stream:
-            await response.write(piece)
-    await response.write_eof()
+    with contextlib.suppress(ConnectionResetError):  # the client has had enough
+        if answer.stream is not None:
+            async for piece in answer.stream:
+                await response.write(piece)
+        await response.write_eof()
     return response

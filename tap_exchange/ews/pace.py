@@ -140,7 +140,7 @@ class Pace:
                 log.info("Exchange asks to slow down: nothing is sent for a while, then %d at a time", self._limit)
             if seconds is None or seconds < self._floor:
                 grown = self._floor * 2.0 ** min(self._troubles - 1, 16)
-                seconds = max(self._floor, min(grown, LONGEST_WITHOUT_HINT))
+                seconds = max(self._floor, min(grown, LONGEST_WITHOUT_HINT, self.max_wait))
             until = max(self._until, now + seconds)
             self._throttled += until - max(self._until, now)
             self._until = self._calm_since = until

@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.soap import Call
 
-GRACE = 0.25
+GRACE = 0.4
 """Seconds that an answer may take to reach a client, whose other threads know nothing of it until then."""
-
-LEAST = 1.0
-"""Seconds that a server without a hint, or with one of 0 ms, is left alone."""
-
 
 class How(Enum):
     """The shapes in which Exchange, and what stands before it, say that it is too much."""
@@ -51,12 +47,13 @@ class Throttles(Fault):
     """Requests are throttled, each with a back-off for its whole account.
 
     `hint` is what the answer tells in seconds, None nothing. Whoever asks during a back-off is throttled
-    again and stands in `early`; a back-off lasts for the hint, without one for `LEAST` seconds.
+    again and stands in `early`; a back-off lasts for the hint, without one for `least` seconds.
     """
 
     how: How = How.SOAP_FAULT
     hint: float | None = None
     on: On = field(default_factory=On)
+    least: float = 1.0
     early: list[Request] = field(default_factory=list, init=False)
     _held: dict[str | None, _BackOff] = field(default_factory=dict, init=False)
     _early_now: Request | None = field(default=None, init=False)
@@ -79,7 +76,7 @@ class Throttles(Fault):
         """Throttle."""
         if self._early_now is not call.record and not self.on.strikes(call.record):
             return None
-        seconds = LEAST if self.hint is None else self.hint
+        seconds = self.least if self.hint is None else self.hint
         if seconds:
             self._held[call.record.username] = _BackOff(call.record, seconds)
         return self._answer(call)
