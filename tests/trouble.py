@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
 
-Setting = str | int | bool | list[str]
+Setting = str | float | bool | list[str] | None
 
 ANNA = "anna@example.com"
 FLOOR = 0.02  # seconds
