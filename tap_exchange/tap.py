@@ -141,7 +141,7 @@ class TapExchange(Tap):
         code = 128 + signum
         engine = self._engine
         if engine is None:
-            leave(code)
+            self.outlet.leave_at_line_end(lambda: leave(code))
         else:
             engine.stop(signum)
             self.outlet.hurry(lambda: leave(code))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -23,6 +24,9 @@ LONGEST_LINE = 50 * 2**20
 PIPE_MAX = 2**20
 """The largest buffer that Linux gives a pipe of an ordinary user."""
 
+PAGE = 4096
+"""What a write may take of a pipe's room beside its bytes."""
+
 PATIENCE = 7.0
 """Seconds that a stopped run waits for a pipe which takes nothing."""
 
@@ -41,6 +45,10 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         self._encoder = msgspec.json.Encoder(decimal_format="number")
         self._buffer = bytearray()
         self.bytes_written = 0
+        self._is_writing = False
+        self._room = 0
+        self._give_up: Callable[[], None] | None = None
+        self._leave: Callable[[], None] | None = None
 
     def serialize_message(self, message: Message) -> bytes:
         """Return a message as one line, without its end."""
@@ -81,6 +89,9 @@ class Outlet(GenericSingerWriter[bytes, Message]):
     def flush(self) -> None:
         """Hand everything that was gathered to the pipe; waits as long as nobody reads."""
         buffer, self._buffer = self._buffer, bytearray()
+        if self._give_up is not None and len(buffer) > self._room:
+            self._give_up()
+            return
         if self._fd is None:
             sys.stdout.flush()
             try:
@@ -88,16 +99,30 @@ class Outlet(GenericSingerWriter[bytes, Message]):
             except (OSError, ValueError):  # standard output is not a file, as under a test runner
                 sys.stdout.write(buffer.decode())
                 return
+        self._is_writing = True
         with memoryview(buffer) as view:
             written = 0
             while written < len(view):
                 written += os.write(self._fd, view[written:])
+        self._is_writing = False
+        self._room -= len(buffer) + PAGE
+        if self._leave is not None:
+            self._leave()
+
+    def leave_at_line_end(self, leave: Callable[[], None]) -> None:
+        """From a signal handler: call `leave` at the end of the write under way, at once when there is none."""
+        if not self._is_writing:
+            leave()
+            return
+        self._leave = leave
+        self._make_room(leave)
 
     def hurry(self, give_up: Callable[[], None], patience: float = PATIENCE) -> None:
         """From a signal handler: if the pipe takes nothing for `patience` seconds, make room and then `give_up`.
 
         A blocked write holds the only thread that could end the run. Enlarging the pipe (Linux) lets it finish
-        its line, so that the reader never sees half of one; after one more second `give_up` is called.
+        its line, so that the reader never sees half of one. What is then written must fit into the room, else
+        `give_up` is called in its place; it is called after one more second in any case.
         """
         timer = threading.Timer(patience, self._make_room, (give_up,))
         timer.daemon = True
@@ -108,8 +133,12 @@ class Outlet(GenericSingerWriter[bytes, Message]):
             import fcntl  # noqa: PLC0415
 
             fcntl.fcntl(self._fd if self._fd is not None else 1, fcntl.F_SETPIPE_SZ, PIPE_MAX)
-        except (ImportError, AttributeError, OSError):
-            pass
+            self._room = PIPE_MAX // 2
+        except (ImportError, AttributeError):
+            self._room = 0
+        except OSError as error:
+            self._room = sys.maxsize if error.errno == errno.EBADF else 0  # a file takes everything
+        self._give_up = give_up
         timer = threading.Timer(1.0, give_up)
         timer.daemon = True
         timer.start()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from tap_exchange.tap import TapExchange
 
+
 class ExchangeStream(Stream):
     """One table. The first selected stream runs the feed for all; each receives its records by `emit`."""
 

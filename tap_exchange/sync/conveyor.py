@@ -166,11 +166,14 @@ class Conveyor:
 
     def _finish(self, work: asyncio.Future[Loaded], batch: _Batch, expected: int) -> None:
         self._expected -= expected
-        if batch.loaded.cancelled() or work.cancelled():
+        if work.cancelled():
             return
-        if error := work.exception():
+        error = work.exception()  # asked for, lest asyncio logs it when the run is being ended
+        if batch.loaded.cancelled():
+            return
+        if error:
             batch.loaded.set_exception(error)
-            batch.loaded.exception()  # seen: one error ends the run, asyncio need not tell of the others
+            batch.loaded.exception()
             return
         loaded = work.result()
         self._held += loaded.size
