@@ -325,7 +325,8 @@ class Settings:
     )
     listing_hours: float = setting(
         PACE,
-        "Hours between two complete listings of a public folder, which find what was deleted.",
+        "Hours between two complete listings of a public folder, which find what was deleted, "
+        "or of a search folder that seems unchanged.",
         default=24.0,
         least=0,
     )

@@ -204,7 +204,7 @@ FOLDER: dict[str, Callable[[Folder], Any]] = {
 }
 FOLDER_TAGS: dict[int, Callable[[Folder], Any]] = {
     PR_LOCAL_COMMIT_TIME_MAX: lambda folder: folder.last_commit(),
-    PR_DELETED_COUNT_TOTAL: lambda folder: folder.deleted_count,
+    PR_DELETED_COUNT_TOTAL: lambda folder: folder.deleted_total(),
     PR_FOLDER_TYPE: lambda folder: SEARCH_FOLDER if folder.element == "SearchFolder" else GENERIC_FOLDER,
 }
 

@@ -29,9 +29,9 @@ class Folder:
     """One folder of a store; edits are thread-safe and go through the store's change log."""
 
     __slots__ = (
-        "_found", "associated", "change", "children", "committed", "contents", "deleted_count", "distinguished_name",
-        "element", "folder_class", "fragments", "gone", "id", "item_prefix", "name", "next_item", "number", "parent",
-        "properties", "search", "store",
+        "_found", "_held", "associated", "change", "children", "committed", "contents", "deleted_count",
+        "distinguished_name", "element", "folder_class", "fragments", "gone", "id", "item_prefix", "name", "next_item",
+        "number", "parent", "properties", "search", "store",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class Folder:
         self.fragments: dict[str, str] = {}
         self.search: Search | None = BY_NAME.get(name, NOTHING) if element == "SearchFolder" else None
         self._found: tuple[int, list[Item]] = (-1, [])
+        self._held: dict[str, tuple[int, int]] | None = None
 
     @property
     def change_key(self) -> str:
@@ -97,7 +98,23 @@ class Folder:
 
     def last_commit(self) -> datetime:
         """Give the time of the last change of the contents (PR_LOCAL_COMMIT_TIME_MAX)."""
+        self._look_for_changes()
         return self.committed or self.store.exchange.born
+
+    def deleted_total(self) -> int:
+        """Count what has left the folder so far (PR_DELETED_COUNT_TOTAL)."""
+        self._look_for_changes()
+        return self.deleted_count
+
+    def _look_for_changes(self) -> None:
+        """See what a search folder holds by now; its changes count from when somebody looks."""
+        if self.search is None:
+            return
+        held = {item.id: (item.change, item.read_change) for item in self._members(self.search)}
+        if self._held is not None and held != self._held:
+            self.deleted_count += len(self._held.keys() - held.keys())
+            self.committed = self.store.now()
+        self._held = held
 
     def subtree(self) -> Iterator[Folder]:
         """Give all folders below this one, parents first."""

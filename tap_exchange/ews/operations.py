@@ -155,6 +155,25 @@ class Mailbox:
         server = self.server
         return server is not None and server.build.startswith("15.")
 
+    def named_folder(self, name: str, shape: ShapeLike) -> Answer | None:
+        """Load a folder by its distinguished name; None when the mailbox has no such folder."""
+        shape = shape.for_server(self.transport.version(self.address))
+        return self.transport.call(
+            "GetFolder",
+            ask.get_folder(ask.distinguished_ids([name], self._owner), shape.xml),
+            mailbox=self.address,
+            read=partial(self._named, shape=shape),
+            each=True,
+        )
+
+    def _named(self, messages: Sequence[Message], shape: ShapeLike) -> Answer | None:
+        fault = messages[0].fault
+        if fault is None:
+            return _converted(*strict.one_folder(messages), shape)
+        if fault.action in {Action.FOLDER_GONE, Action.ITEM_GONE}:
+            return None
+        raise error_for(fault, "GetFolder", self.address, Level.FOLDER)
+
     def sync_hierarchy(self, root_id: str, sync_state: str | None) -> HierarchyPage:
         """Get the hierarchy's changes since a state, None for all; every call the same root.
 
@@ -271,6 +290,7 @@ class Mailbox:
         shape: ShapeLike | None = None,
     ) -> FoundFolders:
         """List one page of the folders below a folder, IdOnly unless a shape is given."""
+        shape = shape and shape.for_server(self.transport.version(self.address))
         body = ask.find_folder(
             folder_id,
             ask.ID_ONLY_FOLDERS if shape is None else shape.xml,

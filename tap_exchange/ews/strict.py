@@ -237,6 +237,12 @@ def _attachment(message: Message, asked: str, ids: Sequence[str]) -> Answer:
     return Answer(asked, local_name(element), record)
 
 
+def one_folder(messages: Sequence[Message]) -> tuple[str, _Element]:
+    """Find the one folder that was asked for by name, and its id."""
+    element = _content(_only(messages), "Folder")
+    return identity(element, _FOLDER_ID)[0], element
+
+
 def root_folder(messages: Sequence[Message]) -> FolderInfo:
     """Read the one folder that was asked for, in its default shape."""
     element = _content(_only(messages), "Folder")

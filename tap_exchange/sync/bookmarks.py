@@ -67,6 +67,8 @@ class FolderMark(TypedDict, total=False):
     ignored: dict[str, list[str]]
     listed: str
     listed_at: str
+    seen: str
+    probe: str
     viewed_at: str
     view: str
     view_corrupt: dict[str, CorruptMark]

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews import events as wire
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
 from tap_exchange.sync.calendar import is_due
+from tap_exchange.sync.dates import Since
 from tap_exchange.sync.page import Page
+from tap_exchange.sync.scoped import reaches_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,6 +102,7 @@ def has_work(mark: FolderMark, store: StoreSync) -> bool:
         or mark.get("ignored")
         or mark.get("listed_at")
         or mark.get("selection") != store.run.fingerprint
+        or reaches_elsewhere(mark, Since(store.run.settings.start_date))
         or is_due(store.run, mark)
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -177,10 +178,13 @@ class FolderSync:
 
     # The story of one run
 
-    async def sync(self) -> None:
-        """Bring the tables to what the folder holds now; an error becomes the folder's row."""
+    async def sync(self, story: Story | None = None) -> None:
+        """Bring the tables to what the folder holds now; an error becomes the folder's row.
+
+        The story is that of its feed, unless another is given.
+        """
         try:
-            await self._sync()
+            await (self._sync() if story is None else story(self))
         except (FatalError, Stopped, MailboxError):
             raise
         except FolderError as error:
@@ -415,6 +419,10 @@ class FolderSync:
     def name(self) -> str:
         """The folder in words fit for a log: its distinguished name, or its key."""
         return self.mark.get("dn") or self.place.folder_key
+
+
+Story = Callable[[FolderSync], Awaitable[None]]
+"""What is done with a folder in a run."""
 
 
 def batch_of_changes(max_changes: int, *, sample: bool) -> int:

@@ -41,7 +41,7 @@ async def sync_hierarchy(store: StoreSync) -> None:
     """Follow the hierarchy's feed, write the folders that changed, and keep the new tree in the bookmark."""
     changes, state, anew = await _changes(store)
     before = store.mark["folders"]
-    tree = Tree({} if anew else dict(before))
+    tree = Tree(_not_fed(before) if anew else dict(before))
     distinguished = await store.run.conveyor.call(store.wire.distinguished) if anew else {}
     latest = {change.folder_id: change for change in changes}
     tree.fed = {folder_id for folder_id, change in latest.items() if change.kind != "delete"}
@@ -55,9 +55,9 @@ async def sync_hierarchy(store: StoreSync) -> None:
     for folder_id in tree.fed & tree.unread:
         tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {}), "owed": True}
     for folder_id in (tree.fed | owed) & tree.records.keys():
-        _adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id))
+        adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id))
     await _follow_moves(store, tree, before)
-    _decide_scope(store, tree)
+    decide_scope(store, tree)
     rewritten = {
         folder_id
         for folder_id, mark in tree.folders.items()
@@ -66,8 +66,16 @@ async def sync_hierarchy(store: StoreSync) -> None:
     }
     await _load(store, tree, rewritten)
     if tree.records or tree.gone or anew or state != store.mark.get("hierarchy"):
-        await (await store.run.conveyor.put(_page(store, tree, state, anew=anew)))
+        await (await store.run.conveyor.put(page_of(store, tree, state, anew=anew)))
     store.mark.pop("hierarchy_due", None)
+
+
+def _not_fed(folders: dict[str, FolderMark]) -> dict[str, FolderMark]:
+    """Return the folders that the hierarchy's feed does not tell of, their rows to be written anew."""
+    kept = {folder_id: mark.copy() for folder_id, mark in folders.items() if "seen" in mark}
+    for mark in kept.values():
+        mark["seen"] = ""
+    return kept
 
 
 async def refresh(store: StoreSync, folder_ids: Iterable[str]) -> None:
@@ -142,7 +150,7 @@ async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None
                 tree.unread.add(answer.id)
 
 
-def _adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished: str | None) -> None:
+def adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished: str | None) -> None:
     """Put a loaded folder's place, name and class into the tree, keeping what its bookmark holds."""
     answer = tree.records[folder_id]
     record = answer.record or {}
@@ -179,13 +187,13 @@ async def _follow_moves(store: StoreSync, tree: Tree, before: dict[str, FolderMa
             tree.gone[folder_id] = mark
 
 
-def _decide_scope(store: StoreSync, tree: Tree) -> None:
+def decide_scope(store: StoreSync, tree: Tree) -> None:
     """Mark the folders that the user's patterns leave out; a folder that comes back begins anew."""
     for folder_id, mark in list(tree.folders.items()):
         excluded = store.run.scope.excludes(folder_id, tree.folders)
         if excluded and not mark.get("excluded"):
             kept: FolderMark = {**mark, "excluded": "new"}
-            for name in ("sync_state", "pending", "selection"):
+            for name in ("sync_state", "pending", "selection", "listed", "probe"):
                 kept.pop(name, None)  # type: ignore[misc]
             tree.folders[folder_id] = kept
         elif not excluded and mark.get("excluded"):
@@ -194,7 +202,8 @@ def _decide_scope(store: StoreSync, tree: Tree) -> None:
             tree.folders[folder_id] = back
 
 
-def _page(store: StoreSync, tree: Tree, state: str, *, anew: bool) -> Page:
+def page_of(store: StoreSync, tree: Tree, state: str | None, *, anew: bool) -> Page:
+    """Return the page that tells a new tree and makes it the bookmark's; `state` is the feed's, if there is one."""
     stamps: dict[str, str] = {}
 
     def opening() -> Iterator[Row]:
@@ -211,7 +220,8 @@ def _page(store: StoreSync, tree: Tree, state: str, *, anew: bool) -> Page:
     def advance() -> None:
         _settle(tree)
         store.mark["folders"] = tree.folders
-        store.mark["hierarchy"] = state
+        if state is not None:
+            store.mark["hierarchy"] = state
         store.mark.update(stamps)  # type: ignore[typeddict-item]
 
     return Page(opening=opening, advance=advance)
@@ -236,6 +246,12 @@ def gone_row(store: StoreSync, folder_id: str, mark: FolderMark) -> Row:
     """Return the row of a deleted folder, with what its bookmark still tells of it."""
     deleted = {**_columns(store, folder_id, mark), "deleted_at": store.run.clock.stamp(), "origin": "feed"}
     return Row("folders", deleted)
+
+
+def left_out_row(store: StoreSync, folder_id: str, mark: FolderMark) -> Row:
+    """Return the row of a folder that is not wanted any more, with what its bookmark tells of it."""
+    left = {**_columns(store, folder_id, mark), "excluded_at": store.run.clock.stamp(), "origin": "fill"}
+    return Row("folders", left)
 
 
 def _columns(store: StoreSync, folder_id: str, mark: FolderMark) -> dict[str, object]:

@@ -14,9 +14,10 @@ from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_exchange.ews.answers import FoundItem
+    from tap_exchange.ews.shapes import Shape
     from tap_exchange.sync.folder import FolderSync
 
 OLDEST_FIRST = (("item:DateTimeCreated", False),)
@@ -25,27 +26,29 @@ OLDEST_FIRST = (("item:DateTimeCreated", False),)
 TRIES = 5
 
 
-async def listed_ids(folder: FolderSync) -> list[FoundItem]:
-    """Return every item of a folder, IdOnly, oldest first.
+async def listed_ids(folder: FolderSync, shape: Shape | None = None) -> list[FoundItem]:
+    """Return every item of a folder, IdOnly unless a shape is given, oldest first.
 
     Each page begins with the last item of the one before: when it does not, something was deleted meanwhile and an
     item may have slipped through, so the listing begins again. Raises FolderError when it never comes out whole.
     """
     for _ in range(TRIES):
-        items = await _list_once(folder)
+        items = await _list_once(folder, shape)
         if items is not None:
             return items
     raise FolderError("The folder changes faster than it can be listed; run again later.", code="ErrorListingMoved")
 
 
-async def _list_once(folder: FolderSync) -> list[FoundItem] | None:
+async def _list_once(folder: FolderSync, shape: Shape | None) -> list[FoundItem] | None:
     items: dict[str, FoundItem] = {}
     last: str | None = None
     offset = 0
     while True:
         folder.tally.requests += 1
         page = await folder.store.run.conveyor.call(
-            partial(folder.store.wire.find_items, folder.place.folder_id, offset=offset, order=OLDEST_FIRST)
+            partial(
+                folder.store.wire.find_items, folder.place.folder_id, offset=offset, order=OLDEST_FIRST, shape=shape
+            )
         )
         if last is not None and (not page.items or page.items[0].item_id != last):
             return None
@@ -68,9 +71,29 @@ async def list_contents(folder: FolderSync) -> None:
     counts from the moment that `listed_at` moves to its time: before, the rows of the listing before it count.
     """
     found = await listed_ids(folder)
-    asked = {stream: folder.selection.version_of(stream) for stream in folder.selection.columns}
-    versions = {item.item_id: _version(item, asked.get(folder.selection.stream_of(item.element), "")) for item in found}
-    known = set(_unpack(folder.mark.get("listed", "")))
+    versions = versions_of(folder, found)
+    known = set(unpack(folder.mark.get("listed", "")))
+    changed = [
+        ItemChange("create", item.item_id, item.change_key, item.element)
+        for item in found
+        if versions[item.item_id] not in known
+    ]
+
+    def then() -> None:
+        if known != set(versions.values()):
+            folder.outdate_view()
+
+    await folder.put(PageWork(folder, changed, then=lambda: None, origin="listing", told=False))
+    await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
+
+
+def listing_page(
+    folder: FolderSync, found: Sequence[FoundItem], versions: Mapping[str, int], then: Callable[[], None]
+) -> Page:
+    """Return the page that writes a complete listing; `versions` are those of the items that were loaded before it.
+
+    Items that are to be tried again count as not loaded.
+    """
     stamps: list[str] = []
 
     def opening() -> Iterator[Row]:
@@ -89,29 +112,31 @@ async def list_contents(folder: FolderSync) -> None:
             )
 
     def advance() -> None:
+        pending = {item[0] for item in folder.mark.get("pending", ())}
         folder.mark["listed_at"] = stamps[0]
-        folder.mark["listed"] = _pack(versions.values())
-        if known != set(versions.values()):
-            folder.outdate_view()
+        folder.mark["listed"] = pack(version for item_id, version in versions.items() if item_id not in pending)
+        then()
 
-    changed = [
-        ItemChange("create", item.item_id, item.change_key, item.element)
-        for item in found
-        if versions[item.item_id] not in known
-    ]
-    await folder.put(PageWork(folder, changed, then=lambda: None, origin="listing", told=False))
-    await (await folder.store.run.conveyor.put(Page(opening=opening, advance=advance)))
+    return Page(opening=opening, advance=advance)
+
+
+def versions_of(folder: FolderSync, found: Iterable[FoundItem]) -> dict[str, int]:
+    """Return 64 bits for each item that stand for its version and for how it is asked for."""
+    asked = {stream: folder.selection.version_of(stream) for stream in folder.selection.columns}
+    return {item.item_id: _version(item, asked.get(folder.selection.stream_of(item.element), "")) for item in found}
 
 
 def _version(item: FoundItem, asked: str) -> int:
     return short_hash(f"{item.item_id}\0{item.change_key}\0{asked}")
 
 
-def _pack(hashes: Iterable[int]) -> str:
+def pack(hashes: Iterable[int]) -> str:
+    """Return hashes as text for a mark."""
     return b64encode(array("Q", sorted(hashes)).tobytes()).decode()
 
 
-def _unpack(text: str) -> array[int]:
+def unpack(text: str) -> array[int]:
+    """Return the hashes of a mark's text."""
     hashes = array("Q")
     hashes.frombytes(b64decode(text))
     return hashes

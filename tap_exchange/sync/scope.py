@@ -32,6 +32,11 @@ class Scope:
             return True
         return any(_matches(pattern, names) for pattern in self.exclude)
 
+    def forbids(self, folder_id: str, folders: Mapping[str, FolderMark]) -> bool:
+        """Return whether a folder is left out by name, not just for not being named."""
+        names = names_of(folder_id, folders)
+        return any(_matches(pattern, names) for pattern in self.exclude)
+
 
 def path_of(folder_id: str, folders: Mapping[str, FolderMark]) -> str:
     """Return a folder's path below the root, its names joined by `/` (a `/` in a name stays as it is)."""

@@ -21,21 +21,28 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import ItemChange
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, StateError, Stopped
 from tap_exchange.sync.changes import LOADED_KINDS
 from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, NOTHING, within
 from tap_exchange.sync.fill import IdSet, drain
 from tap_exchange.sync.page import Loaded, Page
 from tap_exchange.sync.paging import listed_pages
+from tap_exchange.sync.stubborn import BrokenFeedError
 from tap_exchange.sync.work import PageWork, out_of_scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from tap_exchange.sync.bookmarks import DatesMark
+    from tap_exchange.sync.bookmarks import DatesMark, FolderMark
     from tap_exchange.sync.dates import Since
     from tap_exchange.sync.folder import FolderSync
     from tap_exchange.sync.page import Row
+
+
+def reaches_elsewhere(mark: FolderMark, since: Since) -> bool:
+    """Return whether a folder's tables reach back to another date than the one that is wanted."""
+    dates = mark.get("dates") or {"since": EVERYTHING, "lowest": EVERYTHING}
+    return not dates.get("since", NOTHING) == dates["lowest"] == since.start
 
 
 def is_dated(folder: FolderSync) -> bool:
@@ -92,7 +99,13 @@ async def _walk(folder: FolderSync) -> tuple[IdSet, str] | None:
     known = IdSet()
     state: str | None = None
     while True:
-        answer = await folder.ask(state)
+        try:
+            answer = await folder.ask(state)
+        except StateError as error:
+            if state is None:
+                raise
+            text = "The feed fails with each new state; the folder's contents are listed instead."
+            raise BrokenFeedError(text, code=error.code) from error
         known.update(change.item_id for change in answer.changes if change.kind in LOADED_KINDS)
         state = answer.sync_state
         if answer.last:

@@ -16,12 +16,14 @@ from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.scope import WITHOUT_FEED
+from tap_exchange.sync.searches import find_searches, list_searches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.sync.bookmarks import FolderMark, StoreMark
+    from tap_exchange.sync.folder import Story
     from tap_exchange.sync.run import Run
 
 logger = logging.getLogger(__name__)
@@ -81,7 +83,9 @@ class StoreSync:
         if news.hierarchy:
             await sync_hierarchy(self)
         await self._put_row()
+        searches = await find_searches(self)
         await self._sync_folders(news)
+        await list_searches(self, searches)
         if self.error is not None:
             await self._put_row()
         elif news.everything and not self.folders_failed and not self.must_stop() and not self.run.sample:
@@ -120,28 +124,32 @@ class StoreSync:
         self.run.progress.folders += len(todo)
         self.run.progress.expected += sum(mark.get("count", 0) for _, mark in todo if "sync_state" not in mark)
         changed: list[str] = []
-        await self.run.each(todo, partial(self._sync_folder, changed))
+        await self.run.each(todo, partial(self.sync_folder, changed))
         owed = {folder_id for folder_id, mark in self.mark["folders"].items() if mark.get("owed")}
         if self.error is None and not self.run.sample:
             await refresh(self, owed.union(changed))
 
-    async def _sync_folder(self, changed: list[str], job: tuple[str, FolderMark]) -> None:
+    async def sync_folder(self, changed: list[str], job: tuple[str, FolderMark], story: Story | None = None) -> None:
+        """Sync one folder, as its feed or another story tells it."""
         folder_id, mark = job
         if self.must_stop():
             return
         place = Place.of(self.mailbox, self.name, folder_id)
         folder = FolderSync(self, place, mark, Loader(self.wire, place, self.run.selection))
-        await folder.sync()
+        await folder.sync(story)
         self.run.progress.folders_done += 1
         self.run.totals.add(folder.tally)
         if folder.error is not None:
-            self.folders_failed += 1
-            self.run.totals.folders_failed += 1
-            text = f"folder {folder.name}: {folder.error}"
-            self.warn(text)
-            self.run.totals.errors.append(text)
+            self.fail_folder(f"folder {folder.name}: {folder.error}")
         if folder.changed:
             changed.append(folder_id)
+
+    def fail_folder(self, text: str) -> None:
+        """Note that a folder failed, in words without its name."""
+        self.folders_failed += 1
+        self.run.totals.folders_failed += 1
+        self.warn(text)
+        self.run.totals.errors.append(text)
 
     async def is_gone(self, folder_id: str) -> bool:
         """Ask the server for a folder afresh, and return whether it says that there is none."""

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.demo import Exchange, serve
-from tap_exchange.demo.faultplan import Answer, Fault
+from tap_exchange.demo import Exchange
 from tap_exchange.demo.recurrence import Recurrence
-from tests.pipeline import TapRun, run_tap_here
-from tests.truth import STREAMS
+from tests.kept import ANNA, Kept, On, kept
 from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tap_exchange.demo.item import Item
-    from tap_exchange.demo.mailbox import Mailbox
-    from tap_exchange.demo.server import Server
-    from tap_exchange.demo.soap import Call
+    from tests.pipeline import TapRun
 
-ANNA = "anna@example.com"
 START = datetime(2026, 1, 10, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -35,64 +29,16 @@ def day(number: float) -> datetime:
     return datetime(2026, 1, 1, 12, tzinfo=timezone.utc) + DAY * (number - 1)
 
 
-@dataclass(slots=True)
-class World:
-    """A mailbox, the server that has it, and the tables that its runs leave."""
-
-    anna: Mailbox
-    server: Server
-    tables: JSONLines
-    state: dict[str, Any] | None = None
-    folders: list[str] = field(default_factory=lambda: ["inbox"])
+class World(Kept):
+    """A mailbox of which the Inbox is copied, from the tenth day on unless a test says otherwise."""
 
     def run(self, start: datetime | None = START, **settings: Any) -> TapRun:  # noqa: ANN401 - whatever it takes
         """Run the tap from the last state, and load what it wrote."""
-        self.server.reset_requests()
-        run = self.run_only(start, **settings).checked()
-        self.load(run)
-        self.state = run.state
-        return run
-
-    def run_only(self, start: datetime | None = START, **settings: Any) -> TapRun:  # noqa: ANN401
-        """Run the tap from the last state."""
-        how = {name: settings.pop(name) for name in ("selects", "args") if name in settings}
-        config = {
-            "ews_url": self.server.url,
-            "username": ANNA,
-            "password": "secret",
-            "folders_include": self.folders,
-            "start_date": None if start is None else start.isoformat(),
-            "state_interval": 0,
-            **settings,
-        }
-        return run_tap_here(config, state=self.state, **how)
-
-    def load(self, run: TapRun, lines: int | None = None) -> None:
-        """Load what a run wrote, or its first lines: what a kill would have left of it."""
-        messages = run.messages.parsed[:lines]
-        self.tables.load((m["stream"], m["record"]) for m in messages if m["type"] == "RECORD")
-
-    @property
-    def shown(self) -> set[str]:
-        """The subjects that the live views show."""
-        every = " union all ".join(f"select subject from live_{stream}" for stream in STREAMS)
-        found = [subject for (subject,) in self.tables.connection.execute(every).fetchall()]
-        assert len(found) == len(set(found)), "an item is shown twice"
-        return set(found)
-
-    def mail(self, subject: str, when: datetime, folder: str = "inbox", **more: Any) -> Item:  # noqa: ANN401
-        """Add a message that was received at a time."""
-        times = {"DateTimeReceived": when, "DateTimeSent": when, "DateTimeCreated": when}
-        return self.anna.folder(folder).add("Message", Subject=subject, **(times | more))
+        return Kept.run(self, start_date=start and start.isoformat(), **settings)
 
     def mails(self, *days: int) -> list[Item]:
         """Add a message for each day."""
         return [self.mail(f"mail {number}", day(number)) for number in days]
-
-    def loaded(self) -> set[str]:
-        """Give the ids whose bodies were asked for since the run began."""
-        asked = [r for r in self.server.requests if r.operation == "GetItem" and "item:Subject" in r.properties]
-        return {item_id for request in asked for item_id in request.ids}
 
 
 @pytest.fixture(scope="module")
@@ -107,26 +53,8 @@ def world(tables: JSONLines, tmp_path: Path) -> Iterator[World]:
     tables.clear(tmp_path)
     exchange = Exchange(seed=21)
     exchange.clock = lambda: day(20)
-    anna = exchange.add_mailbox(ANNA, password="secret")
-    with serve(exchange) as server:
-        yield World(anna, server, tables)
-
-
-class On(Fault):
-    """Do something when an operation is asked for the n-th time, before it is answered."""
-
-    def __init__(self, operation: str, number: int, act: Callable[[], object]) -> None:
-        self.operation = operation
-        self.number = number
-        self.act = act
-        self.seen = 0
-
-    def before(self, call: Call) -> Answer | None:
-        if call.operation == self.operation:
-            self.seen += 1
-            if self.seen == self.number:
-                self.act()
-        return None
+    with kept(tables, exchange, folders_include=["inbox"]) as made:
+        yield World(made.exchange, made.anna, made.server, made.tables, made.settings)
 
 
 # What is wanted
@@ -166,7 +94,7 @@ def test_the_date_of_an_item_is_when_it_was_received_else_sent_else_created_and_
     daily = Recurrence("Daily", date(2026, 1, 1), count=3)
     moved = calendar.add("CalendarItem", Subject="ended, moved", **_times(day(1)), **_span(day(1)), Recurrence=daily)
     moved.change_occurrence(day(2), **_span(day(15)))
-    world.folders += ["calendar", "contacts", "deleteditems"]
+    world.settings["folders_include"] += ["calendar", "contacts", "deleteditems"]
     world.run(folders_exclude=["contacts/*", "calendar/*"])
     assert world.shown == {
         "received now",
@@ -213,12 +141,12 @@ def test_an_idle_run_asks_each_folder_once_and_loads_nothing(world: World) -> No
     assert not run.of("item_changes")
     assert "FindItem" not in world.server.counts
     assert "GetItem" not in world.server.counts
-    assert world.server.counts["SyncFolderItems"] == len(world.folders)
+    assert world.server.counts["SyncFolderItems"] == 1
 
 
 def test_a_sample_loads_a_recent_item(world: World) -> None:
     world.mails(1, 2, 11, 12)
-    run = world.run_only(args=["--test=records"]).checked()
+    run = world.run_only(start_date=START.isoformat(), args=["--test=records"]).checked()
     assert [row["subject"] for row in run.of("messages")] == ["mail 11"]
 
 
@@ -226,7 +154,7 @@ def test_a_sample_loads_a_recent_item(world: World) -> None:
 
 
 def test_what_is_old_is_not_loaded_when_it_changes_and_what_comes_into_scope_is(world: World) -> None:
-    world.folders.append("calendar")
+    world.settings["folders_include"].append("calendar")
     old, older, recent = world.mails(1, 2, 12)
     past = world.anna.folder("calendar").add("CalendarItem", Subject="put off", **_times(day(1)), **_span(day(2)))
     world.run()
@@ -239,7 +167,7 @@ def test_what_is_old_is_not_loaded_when_it_changes_and_what_comes_into_scope_is(
     moved_in = world.mail("old, moved in", day(3), "sentitems").move(world.anna.folder("inbox"))
     run = world.run()
     assert world.shown == {"recent, changed", "put off", "new"}
-    assert world.loaded() == {recent.id, past.id, new.id}
+    assert set(world.loaded()) == {recent.id, past.id, new.id}
     told = {row["item_id"]: row for row in run.of("item_changes") if row["change_type"] == "out_of_scope"}
     assert told.keys() == {old.id, moved_in.id}
     assert told[old.id]["stream"] == "messages"
@@ -247,7 +175,7 @@ def test_what_is_old_is_not_loaded_when_it_changes_and_what_comes_into_scope_is(
 
 
 def test_an_item_that_leaves_the_scope_is_told_and_leaves_the_views(world: World) -> None:
-    world.folders.append("calendar")
+    world.settings["folders_include"].append("calendar")
     world.mails(11, 12)
     meeting = world.anna.folder("calendar").add("CalendarItem", Subject="meeting", **_times(day(1)), **_span(day(18)))
     world.run(tombstones=True)
@@ -279,14 +207,14 @@ def test_an_earlier_date_loads_what_lies_between_and_nothing_twice(world: World)
     world.run()
     world.run(day(5))
     assert world.shown == {f"mail {number}" for number in range(5, 15)}
-    assert world.loaded() == {item.id for item in items[4:9]}
+    assert set(world.loaded()) == {item.id for item in items[4:9]}
     world.run(day(5))
     assert "GetItem" not in world.server.counts
     assert "FindItem" not in world.server.counts
 
 
 def test_a_later_date_takes_out_what_lies_between_without_a_load(world: World) -> None:
-    world.folders.append("calendar")
+    world.settings["folders_include"].append("calendar")
     items = world.mails(*range(1, 15))
     series = Recurrence("Daily", date(2026, 1, 1), end=date(2026, 1, 11))
     calendar = world.anna.folder("calendar")
@@ -378,11 +306,8 @@ CUTS = (0.15, 0.4, 0.62, 0.9)
 def test_a_first_run_broken_off_is_gone_on_with_and_leaves_no_ghosts(world: World, cut: float) -> None:
     world.server.endpoint.restricted_find_limit = 6
     items = world.mails(*range(5, 35))
-    whole = world.run_only()
-    lines = int(len(whole.messages.parsed) * cut)
-    world.load(whole, lines)
-    told = whole.messages.parsed[:lines]
-    world.state = [message["value"] for message in told if message["type"] == "STATE"][-1]
+    whole = world.run_only(start_date=START.isoformat())
+    told = world.broken_off(whole, cut)
     deleted, changed, added = items[6::5], items[7], world.mail("added", day(20))
     for item in deleted:
         item.delete()
@@ -391,15 +316,10 @@ def test_a_first_run_broken_off_is_gone_on_with_and_leaves_no_ghosts(world: Worl
     kept = [item for item in items[5:] if item not in deleted and item is not changed]
     assert world.shown == {"changed", added.properties["Subject"]} | {item.properties["Subject"] for item in kept}
     durable = {
-        m["record"]["item_id"] for m in _before_last_state(told) if m.get("stream") == "messages" and "record" in m
+        message["record"]["item_id"] for message in told if message.get("stream") == "messages" if "record" in message
     }
-    again = world.loaded() & durable - {changed.id}
+    again = set(world.loaded()) & durable - {changed.id}
     assert len(again) <= 1, "what a durable page loaded is loaded again, but for where the listing goes on"
-
-
-def _before_last_state(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    last = max(number for number, message in enumerate(messages) if message["type"] == "STATE")
-    return messages[:last]
 
 
 @pytest.mark.parametrize(("cut", "then"), [(0.8, day(3)), (0.5, day(8)), (0.9, day(14)), (0.8, None), (0.3, day(17))])
@@ -409,11 +329,8 @@ def test_a_listing_broken_off_and_another_date_leave_the_tables_true(
     world.server.endpoint.restricted_find_limit = 4
     items = world.mails(*range(1, 25))
     world.run(day(16))
-    whole = world.run_only(day(6))
-    lines = int(len(whole.messages.parsed) * cut)
-    world.load(whole, lines)
-    told = whole.messages.parsed[:lines]
-    world.state = [message["value"] for message in told if message["type"] == "STATE"][-1]
+    whole = world.run_only(start_date=day(6).isoformat())
+    world.broken_off(whole, cut)
     items[9].delete()
     world.run(then)
     low = 1 if then is None else (then - day(1)).days + 1
