@@ -46,6 +46,19 @@ class Run:
     state: dict[str, Any] = field(default_factory=dict)
     """The value of the last STATE."""
     requests: dict[str, int] = field(default_factory=dict)
+    first: float = 0.0
+    last: float = 0.0
+    """When the first and the last message came out."""
+
+    @property
+    def messages(self) -> int:
+        """Messages written."""
+        return self.records["messages"]
+
+    @property
+    def rate(self) -> float:
+        """Messages a second, from the first to the last: without the start, and what comes before any load."""
+        return self.messages / (self.last - self.first)
 
 
 class Server:
@@ -92,7 +105,7 @@ def run(
     read: Callable[[IO[bytes], Run], None] | None = None,
     **settings: Any,  # noqa: ANN401
 ) -> Run:
-    """Run a tap to its end; raises when it fails."""
+    """Run a tap to its end; raises when it fails, or when an initial load is not what the server holds."""
     taken = Run()
     server.ask("counts")
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+b") as log:
@@ -119,6 +132,9 @@ def run(
     taken.cpu = usage.ru_utime + usage.ru_stime
     taken.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MEGABYTE
     taken.requests = server.ask("counts")
+    held = server.ask("held")["items"]
+    if state is None and taken.messages != held:
+        raise RuntimeError(f"{taken.messages} messages came of {held}")
     return taken
 
 
@@ -132,7 +148,11 @@ def read_all(lines: IO[bytes], taken: Run) -> None:
             raise ValueError(line[:80])
         kind, stream = found.groups()
         if kind == b"RECORD":
-            taken.records[stream.decode()] += 1
+            name = stream.decode()
+            taken.records[name] += 1
+            if name == "messages":
+                taken.last = time.monotonic()
+                taken.first = taken.first or taken.last
         elif kind == b"STATE":
             taken.states += len(line)
             last = line

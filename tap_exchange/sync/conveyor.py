@@ -59,7 +59,7 @@ class Conveyor:
     """
 
     def __init__(self, writer: Writer, executor: ThreadPoolExecutor, connections: int) -> None:
-        """Write to `writer`, work on `executor`, which has a thread for each of `connections`."""
+        """Write to `writer`, work on `executor`, which has at least a thread for each of `connections`."""
         self._writer = writer
         self._executor = executor
         self._loop = asyncio.get_running_loop()

@@ -38,6 +38,9 @@ logger = logging.getLogger(__name__)
 
 Job = TypeVar("Job")
 
+READERS = 2
+"""Workers beyond one for each connection: while they read answers, others keep every connection asking."""
+
 
 @dataclass(slots=True)
 class Totals:
@@ -100,7 +103,7 @@ class Run:
         self.roster = Roster(self)
         self._begun = asyncio.Lock()
         self._folders_at_once = asyncio.Semaphore(2 * connections)
-        executor = ThreadPoolExecutor(connections, thread_name_prefix="exchange")
+        executor = ThreadPoolExecutor(connections + READERS, thread_name_prefix="exchange")
         self.conveyor = Conveyor(self.writer, executor, connections)
         writing = asyncio.ensure_future(self.conveyor.write_all())
         syncing = asyncio.ensure_future(self._work(connections))
