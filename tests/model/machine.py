@@ -316,5 +316,7 @@ class MailboxMachine(RuleBasedStateMachine):
 
     def _check(self) -> None:
         views = partial(live_rows, files(self.folder))
-        assert differences(truth(self.anna, without=self.corrupt), shown(views, self.address)) == []
-        assert shown_folders(views, self.address) == true_folders(self.anna)
+        wrong = differences(truth(self.anna, without=self.corrupt), shown(views, self.address))
+        assert not wrong, "\n".join(wrong)
+        found, true = shown_folders(views, self.address), true_folders(self.anna)
+        assert found == true, f"folders: {found} instead of {true}"
