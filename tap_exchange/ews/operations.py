@@ -5,10 +5,11 @@ Every method blocks, may be called from many threads, and raises `ExchangeError`
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import ask, strict
+from . import ask, batch, strict
 from .answers import (
     Answer,
     AttachmentKind,
@@ -24,19 +25,19 @@ from .answers import (
     ServerInfo,
     ShapeLike,
 )
-from .errors import IncompleteAnswer, Level, MailboxError, error_for, item_action
-from .faults import OF_THE_REQUEST, Action
+from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, error_for
+from .faults import Action
 from .siphon import Siphon
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from lxml.etree import _Element
-
     from .faults import Fault
     from .siphon import Sink
     from .soap import Message
     from .transport import Transport
+
+log = logging.getLogger(__name__)
 
 __all__ = [
     "Answer",
@@ -54,10 +55,6 @@ __all__ = [
 ]
 
 MOST_CHANGES = 512
-# How often one item may be busy, or a batch be stopped without a step forward, before it counts.
-ITEM_TRIES = 3
-# The code of an item that Exchange gave whole and the tap could not turn into a record.
-CONVERSION_FAILED = "ConversionFailed"
 
 
 class Mailbox:
@@ -86,11 +83,14 @@ class Mailbox:
         """
         try:
             found = self._resolve(None)
-        except MailboxError as error:
-            if error.code != "ErrorNonPrimarySmtpAddress":
-                raise
-            found = self._resolve("")
-            if found is None:
+        except ExchangeError as error:
+            if error.code == "ErrorNonPrimarySmtpAddress":
+                found = self._resolve("")
+                if found is None:
+                    raise
+            elif error.unsupported or error.code == "ErrorAccessDenied":
+                found = None  # a server without a directory, or with one that is closed to this account
+            else:
                 raise
         return found or self.address.lower()
 
@@ -133,11 +133,17 @@ class Mailbox:
             raise MailboxError(line, code=error.code, action=error.action) from None
 
     def distinguished(self) -> dict[str, str]:
-        """Map folder ids to distinguished names, of all the store has; one request as a rule."""
+        """Map folder ids to distinguished names, of all the store has; one request as a rule.
+
+        A server that refuses the request for a word that it lacks is asked with fewer of them; where
+        none can be asked for, no folder has a distinguished name.
+        """
         lists = ask.distinguished_names(self.store, self.server)
-        for number, names in enumerate(lists, start=1):
+        tries = [(names, ask.ID_ONLY_FOLDERS) for names in lists]
+        if self._names_folders():
+            tries = [(names, ask.NAMED_FOLDERS) for names in lists[:1]] + tries
+        for names, shape in tries:
             ids = ask.distinguished_ids(names, self._owner)
-            shape = ask.NAMED_FOLDERS if self._names_folders() else ask.ID_ONLY_FOLDERS
             try:
                 return self.transport.call(
                     "GetFolder",
@@ -145,10 +151,12 @@ class Mailbox:
                     mailbox=self.address,
                     read=partial(strict.distinguished, names=names),
                     each=True,
+                    tries=2,
                 )
-            except MailboxError as error:
-                if error.action is not Action.OUR_BUG or number == len(lists):
+            except ExchangeError as error:
+                if not error.unsupported:
                     raise
+        log.warning("The server refuses to tell distinguished folders: none is known by such a name.")
         return {}
 
     def _names_folders(self) -> bool:
@@ -169,7 +177,7 @@ class Mailbox:
     def _named(self, messages: Sequence[Message], shape: ShapeLike) -> Answer | None:
         fault = messages[0].fault
         if fault is None:
-            return _converted(*strict.one_folder(messages), shape)
+            return batch.converted(*strict.one_folder(messages), shape)
         if fault.action in {Action.FOLDER_GONE, Action.ITEM_GONE}:
             return None
         raise error_for(fault, "GetFolder", self.address, Level.FOLDER)
@@ -217,11 +225,11 @@ class Mailbox:
         Raises:
             ExchangeError: the whole request failed; `splittable` when fewer items may succeed.
         """
-        return self._load("GetItem", ids, partial(self._ask, "GetItem", shape, tries))
+        return batch.load(self.transport, self.address, "GetItem", ids, partial(self._ask, "GetItem", shape, tries))
 
     def get_folders(self, ids: Collection[str], shape: ShapeLike) -> list[Answer]:
         """Load folders: one answer per id, in the order asked, a record or a code."""
-        return self._load("GetFolder", ids, partial(self._ask, "GetFolder", shape, None))
+        return batch.load(self.transport, self.address, "GetFolder", ids, partial(self._ask, "GetFolder", shape, None))
 
     def get_attachments(
         self,
@@ -247,7 +255,9 @@ class Mailbox:
         Raises:
             ExchangeError: the whole request failed; `splittable` when fewer attachments may succeed.
         """
-        return self._load("GetAttachment", ids, partial(self._ask_attachments, open_sink, kind, tries))
+        return batch.load(
+            self.transport, self.address, "GetAttachment", ids, partial(self._ask_attachments, open_sink, kind, tries)
+        )
 
     def find_items(
         self,
@@ -301,37 +311,6 @@ class Mailbox:
         read = partial(strict.found_folders, offset=offset, shape=shape)
         return self.transport.call("FindFolder", body, mailbox=self.address, read=read, level=Level.FOLDER)
 
-    def _load(
-        self,
-        operation: str,
-        ids: Collection[str],
-        ask_for: Callable[[Sequence[str]], list[tuple[Answer, Fault | None]]],
-    ) -> list[Answer]:
-        done: dict[str, Answer] = {}
-        busy: dict[str, int] = {}
-        left = list(dict.fromkeys(ids))
-        began = self.transport.pace.now()
-        stalls = 0
-        while left:
-            fresh, again = _sorted_out(ask_for(left))
-            for answer, fault in again:
-                busy[answer.id] = busy.get(answer.id, 0) + (fault.action is Action.BACK_OFF)
-                if fault.code in OF_THE_REQUEST and busy[answer.id] >= ITEM_TRIES:
-                    fresh.append(answer)
-            done.update({answer.id: answer for answer in fresh})
-            stalls = 0 if fresh else stalls + 1
-            left = [i for i in left if i not in done]
-            if left and stalls:
-                self._check_stall(operation, [f for a, f in again if a.id in left], began, stalls)
-        return [done[i] for i in ids]
-
-    def _check_stall(self, operation: str, faults: Sequence[Fault], began: float, stalls: int) -> None:
-        """Give up on a batch of which nothing more comes."""
-        stopped = all(fault.action is Action.RESEND for fault in faults)
-        waited = self.transport.pace.now() - began
-        if (stopped and stalls >= ITEM_TRIES) or waited > self.transport.pace.max_wait:
-            raise error_for(faults[0], operation, self.address, Level.ITEMS)
-
     def _ask(
         self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str]
     ) -> list[tuple[Answer, Fault | None]]:
@@ -345,12 +324,12 @@ class Mailbox:
             operation,
             body,
             mailbox=self.address,
-            read=partial(_answers, ids=ids, kind=kind, shape=shape),
+            read=partial(batch.answers, ids=ids, kind=kind, shape=shape),
             level=level,
             tries=tries,
             each=True,
         )
-        return self._unless_all_out(operation, answers)
+        return batch.unless_all_out(answers, operation, self.address)
 
     def _ask_attachments(
         self,
@@ -374,51 +353,4 @@ class Mailbox:
             each=True,
             reading=partial(Siphon, sink),
         )
-        return self._unless_all_out("GetAttachment", answers)
-
-    def _unless_all_out(
-        self, operation: str, answers: list[tuple[Answer, Fault | None]]
-    ) -> list[tuple[Answer, Fault | None]]:
-        """Raise what takes the mailbox out when every answer says so."""
-        faults = [fault for _, fault in answers if fault is not None]
-        out = [f for f in faults if item_action(f.code) is Action.MAILBOX_OUT]
-        if len(out) == len(answers):
-            raise error_for(out[0], operation, self.address, Level.MAILBOX)
-        return answers
-
-
-def _answers(
-    messages: Sequence[Message], ids: Sequence[str], kind: strict.Kind, shape: ShapeLike
-) -> list[tuple[Answer, Fault | None]]:
-    answers: list[tuple[Answer, Fault | None]] = []
-    for match in strict.matched(messages, ids, kind):
-        if match.fault is not None:
-            code, text = match.fault.code, match.fault.text
-            answers.append((Answer(match.id, code=code, message=text), match.fault))
-        elif match.element is not None:
-            answers.append((_converted(match.id, match.element, shape), None))
-    return answers
-
-
-def _converted(asked: str, element: _Element, shape: ShapeLike) -> Answer:
-    name = strict.local_name(element)
-    try:
-        return Answer(asked, name, shape.convert(element))
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
-        # One strange item must not stop its folder, run after run; its name says where to look.
-        text = f"the tap cannot convert this {name} ({type(error).__name__}): please report it"
-        return Answer(asked, name, code=CONVERSION_FAILED, message=text)
-
-
-def _sorted_out(
-    answers: Sequence[tuple[Answer, Fault | None]],
-) -> tuple[list[Answer], list[tuple[Answer, Fault]]]:
-    """Part the answers that stand from those to be asked again."""
-    fresh: list[Answer] = []
-    again: list[tuple[Answer, Fault]] = []
-    for answer, fault in answers:
-        if fault is not None and fault.action in {Action.RESEND, Action.BACK_OFF}:
-            again.append((answer, fault))
-        else:
-            fresh.append(answer)
-    return fresh, again
+        return batch.unless_all_out(answers, "GetAttachment", self.address)

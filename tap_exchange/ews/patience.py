@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .errors import ExchangeError
+    from .needs import Connection
     from .pace import Pace
-    from .transport import Connection
 
 TRIES = {Level.MAILBOX: 4, Level.FOLDER: 3, Level.ITEMS: 2}
 REACHES = 8

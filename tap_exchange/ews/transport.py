@@ -13,7 +13,7 @@ import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -29,11 +29,11 @@ from .unreachable import trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from contextlib import AbstractContextManager
 
     from lxml.etree import _Element
 
     from .answers import ServerInfo
+    from .needs import Connection, Reading
     from .pace import Pace
     from .soap import Message
 
@@ -49,53 +49,6 @@ MOST_STREAMED = 2 * 1024**3
 LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
 REFUSALS = frozenset({403, 407, 456})
 BUSY_PAGE = "genericerrorpage"
-
-
-class Connection(Protocol):
-    """What the transport needs of a connection (`connect.py`)."""
-
-    @property
-    def url(self) -> str:
-        """The endpoint."""
-
-    @property
-    def versions(self) -> tuple[str, ...]:
-        """The names for RequestServerVersion, the newest first."""
-
-    @property
-    def timeout(self) -> tuple[float, float]:
-        """Seconds to connect, and between two pieces of an answer."""
-
-    @property
-    def impersonate(self) -> bool:
-        """Whether requests act as the mailbox's owner."""
-
-    @property
-    def application_id(self) -> str | None:
-        """The OAuth application, for the words of a refusal."""
-
-    @property
-    def renewable(self) -> bool:
-        """Whether `renew` can mend a refused sign-in."""
-
-    def session(self) -> AbstractContextManager[requests.Session]:
-        """Lend a session; one that fails is retired."""
-
-    def renew(self) -> None:
-        """Fetch a new token, once for all threads."""
-
-    def mailbox_headers(self, mailbox: str) -> dict[str, str]:
-        """Tell the headers that route to the mailbox's server."""
-
-
-class Reading(Protocol):
-    """Reads one answer as it comes (`siphon.py`)."""
-
-    def feed(self, piece: bytes) -> None:
-        """Read the next bytes."""
-
-    def close(self) -> _Element:
-        """Give the root of what is now complete."""
 
 
 class Transport:
@@ -217,6 +170,7 @@ class Transport:
                 listed = self._heeded(question, reply, version, episode, each=each, reading=reading)
         if sound:
             listed = self._heeded(question, reply, version, episode, each=each, reading=reading)
+        del reply  # its bytes, before their content is made anew as records
         return read(listed)
 
     def _heeded(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tap_exchange.ews import ask, strict
+from tap_exchange.ews.batch import CONVERSION_FAILED
 from tap_exchange.ews.errors import (
     FolderError,
     IncompleteAnswer,
@@ -21,7 +22,7 @@ from tap_exchange.ews.errors import (
     TransientError,
 )
 from tap_exchange.ews.faults import Action, Fault
-from tap_exchange.ews.operations import CONVERSION_FAILED, Answer, FolderChange, ItemChange, Mailbox
+from tap_exchange.ews.operations import Answer, FolderChange, ItemChange, Mailbox
 from tap_exchange.ews.soap import Message
 from tests.wire import (
     ANNA,
