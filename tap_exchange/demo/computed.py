@@ -34,6 +34,7 @@ PR_SEARCH_KEY = 0x300B
 PR_LOCAL_COMMIT_TIME_MAX = 0x670A
 PR_DELETED_COUNT_TOTAL = 0x670B
 PR_FOLDER_TYPE = 0x3601
+PR_REPLICA_LIST = 0x6698
 GENERIC_FOLDER, SEARCH_FOLDER = 1, 2
 PID_LID_RECURRING = 0x8223
 # The MAPI tags that mirror a property of the schema.
@@ -202,7 +203,15 @@ FOLDER: dict[str, Callable[[Folder], Any]] = {
     "DistinguishedFolderId": _distinguished_name,
     "UnreadCount": lambda folder: folder.unread_count,
 }
+def _replicas(folder: Folder) -> bytes | None:
+    """Give the GUID of the mailbox that holds a public folder's contents, as ASCII text with a NUL behind it."""
+    if folder.store.kind != "public":
+        return None
+    return f"{folder.properties.get('ContentMailbox', folder.store.guid)}\0".encode("ascii")
+
+
 FOLDER_TAGS: dict[int, Callable[[Folder], Any]] = {
+    PR_REPLICA_LIST: _replicas,
     PR_LOCAL_COMMIT_TIME_MAX: lambda folder: folder.last_commit(),
     PR_DELETED_COUNT_TOTAL: lambda folder: folder.deleted_total(),
     PR_FOLDER_TYPE: lambda folder: SEARCH_FOLDER if folder.element == "SearchFolder" else GENERIC_FOLDER,

@@ -69,6 +69,8 @@ class FolderMark(TypedDict, total=False):
     listed_at: str
     seen: str
     probe: str
+    modified: str
+    content: str
     viewed_at: str
     view: str
     view_corrupt: dict[str, CorruptMark]

@@ -86,7 +86,7 @@ async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[Non
     listed, settled = await _list(folder, view.window, catch_up)
     if listed is None:
         return
-    wire, place = folder.store.wire, folder.place
+    wire, place = folder.wire, folder.place
     loader = OccurrenceLoader(wire, place, view.shape, Masters(wire, place), view.extra)
     await ViewWork(folder, loader, view.name if settled else None).write(list(listed.items), listed.gaps)
 

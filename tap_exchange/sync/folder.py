@@ -35,6 +35,7 @@ from tap_exchange.sync.work import PageWork
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from tap_exchange.ews.operations import Mailbox
     from tap_exchange.sync.bookmarks import FolderMark
     from tap_exchange.sync.loader import Loader
     from tap_exchange.sync.progress import Progress
@@ -89,6 +90,11 @@ class FolderSync:
     def batch_size(self) -> int:
         """Items of one GetItem at most."""
         return self.store.run.settings.batch_size
+
+    @property
+    def wire(self) -> Mailbox:
+        """The operations on the folder, led to where its contents are."""
+        return self.loader.wire
 
     @property
     def since(self) -> Since:

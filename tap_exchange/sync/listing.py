@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tap_exchange.ews.answers import FoundItem
+    from tap_exchange.ews.ask import Restriction
     from tap_exchange.ews.shapes import Shape
     from tap_exchange.sync.folder import FolderSync
 
@@ -26,20 +27,24 @@ OLDEST_FIRST = (("item:DateTimeCreated", False),)
 TRIES = 5
 
 
-async def listed_ids(folder: FolderSync, shape: Shape | None = None) -> list[FoundItem]:
-    """Return every item of a folder, IdOnly unless a shape is given, oldest first.
+async def listed_ids(
+    folder: FolderSync, shape: Shape | None = None, restriction: Restriction | None = None
+) -> list[FoundItem]:
+    """Return every item of a folder, or those of a restriction, IdOnly unless a shape is given, oldest first.
 
     Each page begins with the last item of the one before: when it does not, something was deleted meanwhile and an
     item may have slipped through, so the listing begins again. Raises FolderError when it never comes out whole.
     """
     for _ in range(TRIES):
-        items = await _list_once(folder, shape)
+        items = await _list_once(folder, shape, restriction)
         if items is not None:
             return items
     raise FolderError("The folder changes faster than it can be listed; run again later.", code="ErrorListingMoved")
 
 
-async def _list_once(folder: FolderSync, shape: Shape | None) -> list[FoundItem] | None:
+async def _list_once(
+    folder: FolderSync, shape: Shape | None, restriction: Restriction | None
+) -> list[FoundItem] | None:
     items: dict[str, FoundItem] = {}
     last: str | None = None
     offset = 0
@@ -47,7 +52,12 @@ async def _list_once(folder: FolderSync, shape: Shape | None) -> list[FoundItem]
         folder.tally.requests += 1
         page = await folder.store.run.conveyor.call(
             partial(
-                folder.store.wire.find_items, folder.place.folder_id, offset=offset, order=OLDEST_FIRST, shape=shape
+                folder.wire.find_items,
+                folder.place.folder_id,
+                offset=offset,
+                restriction=restriction,
+                order=OLDEST_FIRST,
+                shape=shape,
             )
         )
         if last is not None and (not page.items or page.items[0].item_id != last):
@@ -99,17 +109,7 @@ def listing_page(
     def opening() -> Iterator[Row]:
         stamps.append(folder.stamp())
         for item in found:
-            yield Row(
-                "listed_items",
-                {
-                    **folder.place.columns(),
-                    "item_key": folder.place.key(item.item_id),
-                    "item_id": item.item_id,
-                    "change_key": item.change_key,
-                    "stream": folder.selection.stream_of(item.element),
-                    "listed_at": stamps[0],
-                },
-            )
+            yield listing_row(folder, item, stamps[0])
 
     def advance() -> None:
         pending = {item[0] for item in folder.mark.get("pending", ())}
@@ -120,9 +120,25 @@ def listing_page(
     return Page(opening=opening, advance=advance)
 
 
+def listing_row(folder: FolderSync, item: FoundItem, stamp: str) -> Row:
+    """Return the row of an item that a listing holds."""
+    return Row(
+        "listed_items",
+        {
+            **folder.place.columns(),
+            "item_key": folder.place.key(item.item_id),
+            "item_id": item.item_id,
+            "change_key": item.change_key,
+            "stream": folder.selection.stream_of(item.element),
+            "listed_at": stamp,
+        },
+    )
+
+
 def versions_of(folder: FolderSync, found: Iterable[FoundItem]) -> dict[str, int]:
-    """Return 64 bits for each item that stand for its version and for how it is asked for."""
-    asked = {stream: folder.selection.version_of(stream) for stream in folder.selection.columns}
+    """Return 64 bits for each item that stand for its version, and for whether and how it is asked for."""
+    since = folder.since.start
+    asked = {stream: f"{folder.selection.version_of(stream)}{since}" for stream in folder.selection.columns}
     return {item.item_id: _version(item, asked.get(folder.selection.stream_of(item.element), "")) for item in found}
 
 

@@ -42,7 +42,7 @@ async def listed_pages(
     if after is not None:
         newer = ask.at_least("item:DateTimeCreated", after)
         restriction = newer if restriction is None else ask.all_of(restriction, newer)
-    wire, shape = folder.store.wire, listing_shape()
+    wire, shape = folder.wire, listing_shape()
     recent: deque[set[str]] = deque(maxlen=REMEMBERED)
     offset = step = 0
     while True:

@@ -203,7 +203,7 @@ class Run:
         for name in self.settings.stores:
             store = StoreSync(self, self.open_mailbox(primary, name), primary, name, self.roster.begin(primary, name))
             await store.sync()
-            failed = failed or store.error is not None
+            failed = failed or (store.error is not None and not store.lacks)
         self.totals.mailboxes_failed += failed
 
     def break_off(self) -> None:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped
 from tap_exchange.ews.faults import Action, action_of
+from tap_exchange.ews.routing import routed
 from tap_exchange.sync.bookmarks import StateRefusedError
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, has_work, pull
 from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
 from tap_exchange.sync.page import Page, Place, Row
+from tap_exchange.sync.public import PUBLIC, find_public_folders, sync_public
 from tap_exchange.sync.scope import WITHOUT_FEED
 from tap_exchange.sync.searches import find_searches, list_searches
 
@@ -29,6 +31,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLED_FOLDERS = 8
+LACKING = frozenset(
+    {
+        "ErrorArchiveMailboxNotEnabled",
+        "ErrorNoPublicFolderReplicaAvailable",
+        "ErrorNoPublicFolderServerAvailable",
+        "ErrorPublicFolderMailboxDiscoveryFailed",
+        "ErrorPublicFolderServerNotFound",
+    }
+)
+"""Codes of a store's root that say there is no such store."""
 
 
 @dataclass(slots=True)
@@ -43,6 +55,8 @@ class StoreSync:
     error: ExchangeError | None = None
     known_items: dict[str, str] = field(default_factory=dict)
     folders_failed: int = 0
+    lacks: bool = False
+    """Whether the mailbox has no such store."""
 
     async def sync(self, news: News | None = None) -> None:
         """Bring the tables to what the store holds now, or to the `news` of it; an error becomes the mailbox's row."""
@@ -54,8 +68,12 @@ class StoreSync:
             await self.leave_out(error)
 
     async def leave_out(self, error: ExchangeError) -> None:
-        """Write the row of a store that cannot be read in this run."""
-        self.fail(error)
+        """Write the row of a store that cannot be read in this run; one that the mailbox lacks is no failure."""
+        if self.lacks:
+            self.error = error
+            (self.warn if "root" in self.mark else self.tell)(str(error))
+        else:
+            self.fail(error)
         await self.run.begin()
         await self._put_row()
 
@@ -70,11 +88,18 @@ class StoreSync:
         """Return whether nothing more is to be asked of this store in this run."""
         return self.error is not None or self.run.out_of_time()
 
+    def tell(self, text: str) -> None:
+        """Log a line with the mailbox that it is about."""
+        logger.info("%s (%s): %s", self.mailbox, self.name, text)
+
     def warn(self, text: str) -> None:
         """Log a warning with the mailbox that it is about."""
         logger.warning("%s (%s): %s", self.mailbox, self.name, text)
 
     async def _sync(self, news: News | None) -> None:
+        if self.name == PUBLIC:
+            await self._sync_public()
+            return
         if news is None:
             news = await self._news()
         if news.everything:
@@ -100,8 +125,26 @@ class StoreSync:
     def _note_check(self) -> None:
         self.mark["checked_at"] = self.run.clock.stamp()
 
+    async def _sync_public(self) -> None:
+        self.wire = routed(self.wire, self.mailbox)
+        await self._check_root()
+        await self.run.begin()
+        await find_public_folders(self)
+        await self._put_row()
+        todo = [(folder_id, mark) for folder_id, mark in self.mark["folders"].items() if not mark.get("excluded")]
+        if self.run.sample:
+            todo = one_of_each_type(todo)
+        self.run.progress.folders += len(todo)
+        await self.run.each(todo, partial(self.sync_folder, [], story=sync_public))
+        if self.error is not None:
+            await self._put_row()
+
     async def _check_root(self) -> None:
-        root = await self.run.conveyor.call(self.wire.root)
+        try:
+            root = await self.run.conveyor.call(self.wire.root)
+        except MailboxError as error:
+            self.lacks = self.name != "primary" and is_lacking(error)
+            raise
         known = self.mark.get("root")
         if known is not None and known != root.folder_id:
             raise StateRefusedError(
@@ -135,7 +178,8 @@ class StoreSync:
         if self.must_stop():
             return
         place = Place.of(self.mailbox, self.name, folder_id)
-        folder = FolderSync(self, place, mark, Loader(self.wire, place, self.run.selection))
+        wire = routed(self.wire, mark["content"]) if "content" in mark else self.wire
+        folder = FolderSync(self, place, mark, Loader(wire, place, self.run.selection))
         await folder.sync(story)
         self.run.progress.folders_done += 1
         self.run.totals.add(folder.tally)
@@ -256,6 +300,11 @@ class StoreSync:
                 "left_at": None,
             },
         )
+
+
+def is_lacking(error: MailboxError) -> bool:
+    """Return whether an error says that a mailbox has no such store, not that it cannot be opened."""
+    return error.action in {Action.FOLDER_GONE, Action.ITEM_GONE} or error.code in LACKING
 
 
 def one_of_each_type(folders: list[tuple[str, FolderMark]]) -> list[tuple[str, FolderMark]]:

@@ -152,7 +152,7 @@ def joined(gaps: Iterable[Gap]) -> list[Gap]:
 
 async def _list(folder: FolderSync, window: Window) -> Found:
     folder.tally.requests += 1
-    ask = partial(folder.store.wire.find_items, folder.place.folder_id, view=window.asked)
+    ask = partial(folder.wire.find_items, folder.place.folder_id, view=window.asked)
     return await folder.store.run.conveyor.call(ask)
 
 

@@ -1,0 +1,201 @@
+"""Public folders: no feed tells of them, neither of the tree nor of what is in it.
+
+The tree is found level by level in each run. Of each folder a run lists what was modified since the last one, by the
+server's own times; whatever that leaves unseen (what was deleted, what came in with an older time) a complete listing
+finds, every `listing_hours`. Both go into `listed_items`; only what is new or changed is loaded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tap_exchange.ews import ask
+from tap_exchange.ews.answers import Answer, ItemChange
+from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError
+from tap_exchange.ews.routing import CONTENT_MAILBOX, ReplicaShape, content_address
+from tap_exchange.ews.shapes import ContentSettings, shape
+from tap_exchange.sync.calendar import view_calendar
+from tap_exchange.sync.found import keep_found
+from tap_exchange.sync.listing import listed_ids, listing_page, listing_row, pack, unpack, versions_of
+from tap_exchange.sync.page import Page
+from tap_exchange.sync.scope import descendants
+from tap_exchange.sync.tally import Outcome
+from tap_exchange.sync.work import PageWork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tap_exchange.ews.answers import FoundItem
+    from tap_exchange.ews.shapes import Shape
+    from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.page import Row
+    from tap_exchange.sync.store import StoreSync
+
+PUBLIC = "public_folders"
+MODIFIED = "last_modified_time"
+SKEW = timedelta(minutes=5)
+"""Items modified later than this from now carry a time that no later change can be told from."""
+
+SAMPLED = 10
+
+
+async def find_public_folders(store: StoreSync) -> None:
+    """Find all public folders, level by level, and write those that are new or changed."""
+    root = store.mark["root"]
+    found: dict[str, Answer] = {}
+    hidden: set[str] = set()
+    level = [root]
+    while level and not store.must_stop():
+        below: list[Answer] = []
+        for parent, answers in zip(level, await asyncio.gather(*map(partial(_below, store), level)), strict=True):
+            if answers is None:
+                hidden.add(parent)
+            else:
+                below += answers
+        found |= {answer.id: answer for answer in below}
+        level = [answer.id for answer in below if (answer.record or {}).get("child_folder_count")]
+    if store.must_stop():
+        return
+    folders = store.mark["folders"]
+    unseen = hidden if root not in hidden else hidden | folders.keys()
+    missing = folders.keys() - found.keys() - unseen - set(descendants(frozenset(unseen), folders))
+    contents = {key: (answer.record or {}).pop(CONTENT_MAILBOX, None) for key, answer in found.items()}
+    await keep_found(store, found, missing=missing, anew="reset_at" not in store.mark)
+    for key, mailbox in contents.items():
+        mark = store.mark["folders"].get(key)
+        if mark is not None and mailbox is not None:
+            mark["content"] = content_address(mailbox, store.mailbox)
+
+
+async def _below(store: StoreSync, parent: str) -> list[Answer] | None:
+    """Return the folders right below one, None when that cannot be told."""
+    answers: list[Answer] = []
+    offset: int | None = 0
+    asked = ReplicaShape(store.run.folder_shape)
+    while offset is not None:
+        find = partial(store.wire.find_folders, parent, offset=offset, shape=asked)
+        try:
+            page = await store.run.conveyor.call(find)
+        except (FatalError, Stopped, MailboxError, TransientError):
+            raise
+        except ExchangeError as error:
+            text = f"What is below a public folder cannot be told: {error}"
+            (store.warn if error.code == "ErrorAccessDenied" else store.fail_folder)(text)
+            return None
+        answers += [Answer(folder.folder_id, folder.element, folder.record) for folder in page.folders]
+        offset = page.next_offset
+    return answers
+
+
+async def sync_public(folder: FolderSync) -> None:
+    """Bring the tables to what a public folder holds now, but for what was deleted since its last complete listing."""
+    if folder.store.run.sample:
+        await _sample(folder)
+        return
+    await (_list_all if _is_due(folder) else _list_modified)(folder)
+    if folder.error is not None or folder.blocked:
+        return
+    folder.outcome = Outcome("listed")
+    await view_calendar(folder, partial(_list_modified, folder))
+
+
+def _is_due(folder: FolderSync) -> bool:
+    """Return whether a folder is to be listed whole: long after the last time, or when that was not enough."""
+    mark = folder.mark
+    if "listed_at" not in mark or not mark.get("modified") or mark.get("pending"):
+        return True
+    if mark.get("probe") != _basis(folder):
+        return True
+    age = datetime.now(timezone.utc) - _moment(mark["listed_at"])
+    return age >= timedelta(hours=folder.store.run.settings.listing_hours)
+
+
+def _basis(folder: FolderSync) -> str:
+    """Return what decides about what is loaded: the selection, and how old items may be."""
+    return f"{folder.store.run.fingerprint} {folder.since.start}"
+
+
+async def _list_all(folder: FolderSync) -> None:
+    found = await listed_ids(folder, _modified_shape())
+    versions = versions_of(folder, found)
+    folder.mark.pop("modified", None)
+    folder.mark.pop("pending", None)  # they are not among the known
+    basis, newest = _basis(folder), _newest(found, None)
+
+    def then() -> None:
+        folder.mark["probe"] = basis
+        _reach(folder, newest)
+
+    known = set(unpack(folder.mark.get("listed", "")))
+    changed = [item for item in found if versions[item.item_id] not in known]
+    if await _load(folder, changed):
+        if known != set(versions.values()):
+            folder.outdate_view()
+        await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
+
+
+async def _list_modified(folder: FolderSync) -> None:
+    """List and load what was modified since the last time; what is new counts to the last complete listing."""
+    since = folder.mark.get("modified")
+    if since is None:
+        await _list_all(folder)
+        return
+    found = await listed_ids(folder, _modified_shape(), ask.at_least("item:LastModifiedTime", since))
+    versions = versions_of(folder, found)
+    known = set(unpack(folder.mark.get("listed", "")))
+    changed = [item for item in found if versions[item.item_id] not in known]
+    if not changed or not await _load(folder, changed):
+        return
+    folder.outdate_view()
+    newest = _newest(found, since)
+
+    def opening() -> Iterator[Row]:
+        for item in changed:
+            yield listing_row(folder, item, folder.mark["listed_at"])
+
+    def advance() -> None:
+        pending = {item[0] for item in folder.mark.get("pending", ())}
+        loaded = {versions[item.item_id] for item in changed if item.item_id not in pending}
+        folder.mark["listed"] = pack(known | loaded)
+        _reach(folder, newest)
+
+    await (await folder.store.run.conveyor.put(Page(opening=opening, advance=advance)))
+
+
+async def _load(folder: FolderSync, found: Sequence[FoundItem]) -> bool:
+    """Load items of a listing; tell whether the listing may be written."""
+    changes = [ItemChange("create", item.item_id, item.change_key, item.element) for item in found]
+    if changes:
+        folder.tally.changes += len(changes)
+        await (await folder.put(PageWork(folder, changes, then=lambda: None, origin="listing", told=False)))
+    return not folder.blocked
+
+
+def _reach(folder: FolderSync, newest: str | None) -> None:
+    """Note up to when modifications are known, unless something has to be tried again."""
+    if newest is not None and folder.error is None and not folder.mark.get("pending"):
+        folder.mark["modified"] = newest
+
+
+def _modified_shape() -> Shape:
+    return shape("other_items", (MODIFIED,), settings=ContentSettings())
+
+
+def _newest(found: Sequence[FoundItem], before: str | None) -> str | None:
+    """Return the latest time of modification, by the server's clock."""
+    latest = datetime.now(timezone.utc) + SKEW
+    times = [item.record[MODIFIED] for item in found if item.record and item.record.get(MODIFIED)]
+    return max((time for time in [*times, before] if time and _moment(time) <= latest), key=_moment, default=None)
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+async def _sample(folder: FolderSync) -> None:
+    find = partial(folder.wire.find_items, folder.place.folder_id, page_size=SAMPLED)
+    page = await folder.store.run.conveyor.call(find)
+    await _load(folder, page.items)
