@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tap_exchange.allocator import give_back_large_blocks
 from tap_exchange.ews.columns import columns_of, extended_properties
 from tap_exchange.ews.connect import Connection, connect
 from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
@@ -97,6 +98,7 @@ class Engine:
 
     def run(self) -> Summary:
         """Run to the end; raises UserError for what no retry can mend, InterruptedRunError after a signal."""
+        give_back_large_blocks()
         try:
             with rare_collections():
                 return asyncio.run(self._run())

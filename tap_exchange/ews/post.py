@@ -7,6 +7,7 @@ comes gets the pieces; else they are gathered.
 
 from __future__ import annotations
 
+import io
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,7 +126,7 @@ def _read(
     encoding = raw.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ENCODINGS:
         raise IncompleteAnswer("the answer is packed in a way that was not asked for", code="IncompleteAnswer")
-    pieces: list[bytes] = []
+    whole = io.BytesIO()  # gives its bytes without a copy
     size = 0
     try:
         while piece := raw.read1(PIECE, decode_content=True):
@@ -133,7 +134,7 @@ def _read(
             if size > most:
                 raise too_big(most)
             if take is None:
-                pieces.append(piece)
+                whole.write(piece)
             else:
                 take(piece)
             check()
@@ -141,7 +142,7 @@ def _read(
                 raise TooSlowError
     except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
         raise _cut() from error
-    return b"".join(pieces) if take is None else None
+    return whole.getvalue() if take is None else None
 
 
 def _whole(response: requests.Response) -> int:
