@@ -243,10 +243,10 @@ def any_of(*conditions: Restriction) -> Restriction:
 
 # Distinguished folders, by the version that knows them first: a server refuses the whole request
 # for one name that its schema lacks.
-_NAMES_2007 = (
-    "calendar contacts deleteditems drafts inbox journal notes outbox sentitems tasks"
-    " msgfolderroot publicfoldersroot root junkemail searchfolders voicemail"
+_NAMES_OF_ALL = (
+    "calendar contacts deleteditems drafts inbox journal notes outbox sentitems tasks msgfolderroot junkemail"
 )
+_NAMES_2007 = "publicfoldersroot root searchfolders voicemail"
 _NAMES_2010 = (
     "recoverableitemsroot recoverableitemsdeletions recoverableitemsversions"
     " recoverableitemspurges archiveroot archivemsgfolderroot archivedeleteditems"
@@ -272,7 +272,7 @@ def distinguished_names(store: str, server: ServerInfo | None) -> list[tuple[str
 
     The shorter lists that follow are for a server whose schema lacks a name.
     """
-    layers = [_NAMES_2007, _NAMES_2010, _NAMES_2013, _NAMES_ONLINE]
+    layers = [_NAMES_OF_ALL, _NAMES_2007, _NAMES_2010, _NAMES_2013, _NAMES_ONLINE]
     if server is None or not server.online:
         layers.pop()
     if server is not None and server.build.startswith(("8.", "14.")):

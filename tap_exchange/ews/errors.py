@@ -38,6 +38,11 @@ class ExchangeError(Exception):
         """Whether the same question for less may be answered."""
         return False
 
+    @property
+    def unsupported(self) -> bool:
+        """Whether the server may be one that lacks this question, or a word of it: nothing it said speaks against."""
+        return self.action is Action.OUR_BUG or self.code in _LACKING
+
 
 class FatalError(ExchangeError):
     """Nothing of this run can succeed: sign-in, permission, EWS switched off, a wrong address."""
@@ -116,6 +121,9 @@ class Level(IntEnum):
     ITEMS = 3
 
 
+# What servers answer to an operation that they do not have, besides the codes of OUR_BUG.
+_LACKING = frozenset({"HTTP500", "SoapFault", "ErrorNotSupported", "ErrorInvalidPropertyRequest"})
+
 _MEANINGS: dict[Action, str] = {
     Action.RESTART_FOLDER: "Exchange refuses the sync state; the sync has to start over",
     Action.FOLDER_GONE: "the folder is gone; the next run takes it from the hierarchy",
@@ -143,6 +151,7 @@ _MEANINGS_OF_CODES: dict[str, str] = {
     "ErrorNoPublicFolderReplicaAvailable": "there are no public folders; take them out of `stores`",
     "ErrorNoPublicFolderServerAvailable": "there are no public folders; take them out of `stores`",
     "ErrorArchiveMailboxNotEnabled": "the mailbox has no archive; take it out of `stores`",
+    "HTTP501": "the server does not offer this operation",
     "ErrorSchemaValidation": "Exchange finds the request invalid; check `extended_properties`",
     "ErrorOrganizationAccessBlocked": "the organization blocks EWS; its admin has to allow it",
     "ErrorInvalidLicense": "the account has no licence for this; have one assigned",

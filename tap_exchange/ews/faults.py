@@ -119,6 +119,7 @@ HTTP_ACTIONS: dict[int, Action] = {
     440: Action.FATAL,
     456: Action.FATAL,
     500: Action.QUARANTINE,
+    501: Action.OUR_BUG,
     502: Action.BACK_OFF,
     503: Action.BACK_OFF,
     504: Action.BACK_OFF,

@@ -90,6 +90,7 @@ def messages(response: _Element, operation: str) -> list[Message]:
 def _message(node: _Element, operation: str) -> Message:
     outcome = node.get("ResponseClass")
     code = node.findtext(f"{MESSAGES}ResponseCode")
+    code = code and code.strip()
     if code is None or code == "NoError":
         if outcome == "Success" or (outcome == "Warning" and code == "NoError"):
             return Message(node, None)

@@ -69,7 +69,10 @@ def test_an_unknown_code_is_a_corrupt_item() -> None:
     assert action_of("ErrorThatComesNextYear") is Action.QUARANTINE
 
 
-@pytest.mark.parametrize(("status", "action"), [(418, Action.FATAL), (507, Action.BACK_OFF), (500, Action.QUARANTINE)])
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [(418, Action.FATAL), (501, Action.OUR_BUG), (507, Action.BACK_OFF), (500, Action.QUARANTINE)],
+)
 def test_an_unknown_status_is_judged_by_its_class(status: int, action: Action) -> None:
     assert http_action(status) is action
 

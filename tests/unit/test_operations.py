@@ -537,6 +537,29 @@ def test_a_server_that_lacks_a_name_is_asked_for_fewer(requests_mock: Mocker) ->
     assert "syncissues" not in named(requests_mock, 1)
 
 
+@pytest.mark.parametrize("code", ["ErrorSchemaValidation", "ErrorInvalidPropertyRequest", ""])
+def test_a_server_that_lacks_all_but_the_common_names_is_asked_for_those(requests_mock: Mocker, code: str) -> None:
+    def respond(request: Any, context: Any) -> str:  # noqa: ANN401
+        if "voicemail" in request.text or "folder:DistinguishedFolderId" in request.text:
+            context.status_code = 500
+            return fault(code)
+        return answers_to_names({})(request, context)
+
+    requests_mock.post(URL, text=respond)
+    assert mailbox().distinguished()["id-inbox"] == "inbox"
+
+
+def test_a_server_that_knows_no_distinguished_folder_has_none(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=fault("ErrorInvalidRequest"), status_code=500)
+    assert mailbox().distinguished() == {}
+
+
+def test_a_server_that_is_busy_is_not_taken_for_one_without_distinguished_folders(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=fault("ErrorServerBusy"), status_code=500)
+    with pytest.raises(TransientError):
+        mailbox(max_wait=5).distinguished()
+
+
 def test_a_folder_that_says_its_own_name_is_believed(requests_mock: Mocker) -> None:
     def shuffled(request: Any, _: Any) -> str:  # noqa: ANN401
         names = [node.get("Id") for node in etree.fromstring(request.body).iter("{*}DistinguishedFolderId")]
@@ -734,6 +757,34 @@ def test_a_directory_that_cannot_say_leaves_the_address(requests_mock: Mocker, c
     requests_mock.post(URL, text=answer("ResolveNames", failure("ResolveNames", code)))
     one = Mailbox(transport(), "Anna@Example.COM")
     assert one.resolve() == ANNA
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (500, fault("", faultcode="s:Client", text="Unknown operation.")),
+        (200, fault("", faultcode="s:Client", text="Unknown operation.")),
+        (500, fault("ErrorInvalidRequest")),
+        (500, fault("ErrorAccessDenied")),
+        (400, "Bad Request"),
+        (501, "<html>Not Implemented</html>"),
+    ],
+)
+def test_a_server_without_a_directory_leaves_the_address(requests_mock: Mocker, status: int, text: str) -> None:
+    requests_mock.post(URL, text=text, status_code=status)
+    assert Mailbox(transport(), "Anna@Example.COM").resolve() == ANNA
+
+
+def test_a_directory_that_is_out_of_order_settles_nothing(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=fault("ErrorServerBusy"), status_code=500)
+    with pytest.raises(TransientError):
+        mailbox(max_wait=5).resolve()
+
+
+def test_blanks_around_a_response_code_say_nothing(requests_mock: Mocker) -> None:
+    text = resolved(resolution("primary@example.com")).replace(">NoError<", ">\n  NoError\n <")
+    requests_mock.post(URL, text=text)
+    assert mailbox().resolve() == "primary@example.com"
 
 
 def test_a_mailbox_that_does_not_exist_is_out(requests_mock: Mocker) -> None:
