@@ -25,7 +25,7 @@ from tap_exchange.sync.corrupt import mark_corrupt, resolve
 from tap_exchange.sync.occurrences import STAGE, Masters, OccurrenceLoader
 from tap_exchange.sync.page import Corrupt, Loaded, Page, Row
 from tap_exchange.sync.selection import VIEW
-from tap_exchange.sync.windows import Window, occurrences_within
+from tap_exchange.sync.windows import NoListingError, Window, occurrences_within
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -83,7 +83,12 @@ async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[Non
     view = wanted(folder.store.run) if is_due(folder.store.run, folder.mark) else None
     if view is None:
         return
-    listed, settled = await _list(folder, view.window, catch_up)
+    try:
+        listed, settled = await _list(folder, view.window, catch_up)
+    except NoListingError as error:
+        folder.store.warn(str(error))
+        folder.notes.append(str(error))
+        return
     if listed is None:
         return
     wire, place = folder.wire, folder.place

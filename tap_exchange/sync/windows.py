@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.ask import CalendarWindow
-from tap_exchange.ews.errors import ExchangeError, RequestTooBig
+from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, RequestTooBig, Stopped
 from tap_exchange.ews.faults import OF_THE_REQUEST
 
 if TYPE_CHECKING:
@@ -37,6 +37,10 @@ MOST_FAILURES = 200
 
 MOST_FAILURES_AT_FIRST = 31
 """The same as long as none has succeeded: a whole, two halves, and so on down to sixteenths."""
+
+
+class NoListingError(FolderError):
+    """The server does not offer listings (FindItem): many that speak EWS besides Exchange do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ class Occurrences:
 async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
     """List a calendar's occurrences and single items, IdOnly; in a sample those of the first window that has any.
 
-    Raises ExchangeError when the folder itself cannot be read, or fails wherever it is asked.
+    Raises ExchangeError when the folder itself cannot be read, or fails wherever it is asked; NoListingError when
+    the server lists nothing at all.
     """
     listed: dict[Window, tuple[FoundItem, ...]] = {}
     gaps: list[Gap] = []
@@ -116,6 +121,9 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
         try:
             found = await _list(folder, part)
         except ExchangeError as error:
+            if not listed and not failures and error.unsupported and await _lists_nothing(folder):
+                text = f"The server lists no items ({error.code}): there is no calendar view."
+                raise NoListingError(text, code=error.code) from error
             if not error.splittable and error.code not in OF_THE_REQUEST:
                 raise
             too_big = isinstance(error, RequestTooBig)
@@ -136,6 +144,24 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
             gaps.append(Gap(part, "ErrorExceededFindCountLimit"))
     parts = sorted(listed, key=lambda part: part.start)
     return Occurrences({item.item_id: item for part in parts for item in listed[part]}, joined(gaps))
+
+
+async def _lists_nothing(folder: FolderSync) -> bool:
+    """Return whether the server does not know a plain listing either, of this folder and of another."""
+    this = folder.place.folder_id
+    others = [other for other in folder.store.mark["folders"] if other != this]
+    for folder_id in (this, *others[:1]):
+        folder.tally.requests += 1
+        try:
+            await folder.store.run.conveyor.call(partial(folder.wire.find_items, folder_id, page_size=1))
+        except (FatalError, Stopped):
+            raise
+        except ExchangeError as error:
+            if not error.unsupported:
+                return False
+        else:
+            return False
+    return True
 
 
 def joined(gaps: Iterable[Gap]) -> list[Gap]:

@@ -449,6 +449,19 @@ def test_a_calendar_that_fails_wherever_it_is_asked_keeps_the_view_before(kept: 
     kept.check()
 
 
+@pytest.mark.parametrize("code", ["ErrorInvalidRequest", "ErrorNotSupported"])
+def test_a_server_that_lists_nothing_has_no_view_and_all_else(kept: Calendars, code: str) -> None:
+    furnish(kept)
+    run = kept.run(RequestFails(code, On("FindItem")))
+    assert set(run.table("calendar_items")) == {surrogate(ANNA, item.id) for item in kept.calendar.items()}
+    assert not run.of("calendar_view")
+    assert "there is no calendar view" in kept.sync_row(run)["message"]
+    assert "there is no calendar view" in run.stderr
+    assert len(kept.asked("FindItem")) < 10
+    kept.run()
+    kept.check()
+
+
 def test_a_store_that_is_down_takes_no_occurrence_out_of_the_view(kept: Calendars) -> None:
     furnish(kept)
     kept.anna.folder("inbox").fill(3)
