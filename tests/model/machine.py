@@ -98,6 +98,7 @@ class MailboxMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="tap-exchange-model-"))
         self.state: State | None = None
         self.corrupt: dict[str, ItemFails] = {}
+        self.unfinished: list[tuple[str, ...] | None] = []
 
     @initialize(items=st.integers(0, 12))
     def begin(self, items: int) -> None:
@@ -117,6 +118,8 @@ class MailboxMachine(RuleBasedStateMachine):
         """After a last clean run the views equal the mailbox, row by row."""
         try:
             if hasattr(self, "anna"):
+                if self.unfinished:
+                    self._run({}, None, 1.0, 0)
                 self._run({}, None, 1.0, 0)
                 self._check()
         finally:
@@ -287,7 +290,15 @@ class MailboxMachine(RuleBasedStateMachine):
         back: int,
         trouble: Fault | None = None,
     ) -> None:
+        """Run; after a run that did not end well the selection stays until one does.
+
+        A fill of columns that was killed, its STATE lost, is made good by the next fill: not by a run that is given
+        the former selection and the former state, which tell of no fill.
+        """
         config = {"ews_url": self.server.url, "username": self.address, "password": "secret"}
+        if self.unfinished:
+            selects = self.unfinished[0]
+        self.unfinished = [selects] if share < 1 or back or trouble is not None else []
         if selects:
             settings = {**settings, "tombstones": False}  # the catalog was made without them
         catalog = selection(selects) if selects else None
@@ -318,5 +329,6 @@ class MailboxMachine(RuleBasedStateMachine):
         views = partial(live_rows, files(self.folder))
         wrong = differences(truth(self.anna, without=self.corrupt), shown(views, self.address))
         assert not wrong, "\n".join(wrong)
-        found, true = shown_folders(views, self.address), true_folders(self.anna)
+        # Not their counts: after a lost STATE those are of the last run that saw the folder change (docs/state.md).
+        found, true = set(shown_folders(views, self.address)), set(true_folders(self.anna))
         assert found == true, f"folders: {found} instead of {true}"
