@@ -138,12 +138,7 @@ IF 'messages' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_messages` AS
   SELECT
     m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.messages` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.messages` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'messages' AND c.has_row
   LEFT JOIN `<dataset>.kept_item_changes` AS r
@@ -158,12 +153,7 @@ IF 'meeting_messages' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_meeting_messages` AS
   SELECT
     m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.meeting_messages` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.meeting_messages` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'meeting_messages' AND c.has_row
   LEFT JOIN `<dataset>.kept_item_changes` AS r
@@ -178,12 +168,7 @@ IF 'calendar_items' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_calendar_items` AS
   SELECT
     m.*
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.calendar_items` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.calendar_items` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'calendar_items' AND c.has_row
   WHERE m.synced_at IS NOT NULL
@@ -196,12 +181,7 @@ IF 'contacts' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_contacts` AS
   SELECT
     m.*
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.contacts` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.contacts` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'contacts' AND c.has_row
   WHERE m.synced_at IS NOT NULL
@@ -214,12 +194,7 @@ IF 'distribution_lists' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_distribution_lists` AS
   SELECT
     m.*
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.distribution_lists` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.distribution_lists` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'distribution_lists' AND c.has_row
   WHERE m.synced_at IS NOT NULL
@@ -232,12 +207,7 @@ IF 'tasks' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_tasks` AS
   SELECT
     m.*
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.tasks` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.tasks` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'tasks' AND c.has_row
   WHERE m.synced_at IS NOT NULL
@@ -250,12 +220,7 @@ IF 'posts' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_posts` AS
   SELECT
     m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.posts` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.posts` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'posts' AND c.has_row
   LEFT JOIN `<dataset>.kept_item_changes` AS r
@@ -270,12 +235,7 @@ IF 'other_items' IN UNNEST(present) THEN
   CREATE OR REPLACE VIEW `<dataset>.live_other_items` AS
   SELECT
     m.*
-  FROM (
-    SELECT t.*
-    FROM `<dataset>.other_items` AS t
-    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
-    WHERE NOT coalesce(t.origin = 'feed' AND MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
-  ) AS m
+  FROM `<dataset>.other_items` AS m
   JOIN `<dataset>.live_item_changes` AS c
     ON c.item_key = m.item_key AND c.stream = 'other_items' AND c.has_row
   WHERE m.synced_at IS NOT NULL

@@ -114,14 +114,7 @@ WHERE c.change_type IN ('create', 'update')
 CREATE OR REPLACE VIEW live_messages AS
 SELECT
   m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-FROM (
-  SELECT t.*
-  FROM messages AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM messages AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'messages' AND c.has_row
 LEFT JOIN kept_item_changes AS r
@@ -133,14 +126,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_meeting_messages AS
 SELECT
   m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-FROM (
-  SELECT t.*
-  FROM meeting_messages AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM meeting_messages AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'meeting_messages' AND c.has_row
 LEFT JOIN kept_item_changes AS r
@@ -152,14 +138,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_calendar_items AS
 SELECT
   m.*
-FROM (
-  SELECT t.*
-  FROM calendar_items AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM calendar_items AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'calendar_items' AND c.has_row
 WHERE m.synced_at IS NOT NULL
@@ -169,14 +148,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_contacts AS
 SELECT
   m.*
-FROM (
-  SELECT t.*
-  FROM contacts AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM contacts AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'contacts' AND c.has_row
 WHERE m.synced_at IS NOT NULL
@@ -186,14 +158,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_distribution_lists AS
 SELECT
   m.*
-FROM (
-  SELECT t.*
-  FROM distribution_lists AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM distribution_lists AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'distribution_lists' AND c.has_row
 WHERE m.synced_at IS NOT NULL
@@ -203,14 +168,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_tasks AS
 SELECT
   m.*
-FROM (
-  SELECT t.*
-  FROM tasks AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM tasks AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'tasks' AND c.has_row
 WHERE m.synced_at IS NOT NULL
@@ -220,14 +178,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_posts AS
 SELECT
   m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-FROM (
-  SELECT t.*
-  FROM posts AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM posts AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'posts' AND c.has_row
 LEFT JOIN kept_item_changes AS r
@@ -239,14 +190,7 @@ WHERE m.synced_at IS NOT NULL
 CREATE OR REPLACE VIEW live_other_items AS
 SELECT
   m.*
-FROM (
-  SELECT t.*
-  FROM other_items AS t
-  LEFT JOIN sync_gaps AS g
-    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
-    AND t.origin = 'feed' AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
-  WHERE g.feed_id IS NULL
-) AS m
+FROM other_items AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = 'other_items' AND c.has_row
 WHERE m.synced_at IS NOT NULL

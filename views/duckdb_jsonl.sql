@@ -596,6 +596,45 @@ QUALIFY row_number() OVER (PARTITION BY item_key, stage ORDER BY coalesce(synced
 
 SET VARIABLE exchange_files = (
   SELECT coalesce(list(file), ['/dev/null'])
+  FROM glob(getvariable('exchange_folder') || '/delegates*.jsonl')
+  WHERE regexp_matches(parse_filename(file), '^delegates(-[0-9]{8}T[0-9]{6})?\.jsonl$')
+);
+CREATE OR REPLACE TABLE delegates AS
+SELECT *
+FROM read_json(
+  getvariable('exchange_files'),
+  format = 'newline_delimited',
+  ignore_errors = TRUE,
+  maximum_object_size = 67108864,
+  columns = {
+    delegate_key: 'VARCHAR',
+    mailbox: 'VARCHAR',
+    feed_id: 'VARCHAR',
+    synced_at: 'TIMESTAMP',
+    listed_at: 'TIMESTAMP',
+    deleted_at: 'TIMESTAMP',
+    deliver_meeting_requests: 'VARCHAR',
+    primary_smtp_address: 'VARCHAR',
+    display_name: 'VARCHAR',
+    sid: 'VARCHAR',
+    distinguished_user: 'VARCHAR',
+    external_user_identity: 'VARCHAR',
+    calendar_permission_level: 'VARCHAR',
+    tasks_permission_level: 'VARCHAR',
+    inbox_permission_level: 'VARCHAR',
+    contacts_permission_level: 'VARCHAR',
+    notes_permission_level: 'VARCHAR',
+    journal_permission_level: 'VARCHAR',
+    receive_copies_of_meeting_messages: 'BOOLEAN',
+    view_private_items: 'BOOLEAN',
+    _sdc_deleted_at: 'TIMESTAMP'
+  }
+)
+WHERE delegate_key IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY delegate_key ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
+
+SET VARIABLE exchange_files = (
+  SELECT coalesce(list(file), ['/dev/null'])
   FROM glob(getvariable('exchange_folder') || '/distribution_lists*.jsonl')
   WHERE regexp_matches(parse_filename(file), '^distribution_lists(-[0-9]{8}T[0-9]{6})?\.jsonl$')
 );
@@ -789,6 +828,40 @@ FROM read_json(
 )
 WHERE folder_key IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY folder_key ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
+
+SET VARIABLE exchange_files = (
+  SELECT coalesce(list(file), ['/dev/null'])
+  FROM glob(getvariable('exchange_folder') || '/inbox_rules*.jsonl')
+  WHERE regexp_matches(parse_filename(file), '^inbox_rules(-[0-9]{8}T[0-9]{6})?\.jsonl$')
+);
+CREATE OR REPLACE TABLE inbox_rules AS
+SELECT *
+FROM read_json(
+  getvariable('exchange_files'),
+  format = 'newline_delimited',
+  ignore_errors = TRUE,
+  maximum_object_size = 67108864,
+  columns = {
+    rule_key: 'VARCHAR',
+    mailbox: 'VARCHAR',
+    feed_id: 'VARCHAR',
+    synced_at: 'TIMESTAMP',
+    listed_at: 'TIMESTAMP',
+    deleted_at: 'TIMESTAMP',
+    rule_id: 'VARCHAR',
+    display_name: 'VARCHAR',
+    priority: 'BIGINT',
+    is_enabled: 'BOOLEAN',
+    is_not_supported: 'BOOLEAN',
+    is_in_error: 'BOOLEAN',
+    conditions: 'JSON',
+    exceptions: 'JSON',
+    actions: 'JSON',
+    _sdc_deleted_at: 'TIMESTAMP'
+  }
+)
+WHERE rule_key IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY rule_key ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
 
 SET VARIABLE exchange_files = (
   SELECT coalesce(list(file), ['/dev/null'])
@@ -1296,6 +1369,44 @@ QUALIFY row_number() OVER (PARTITION BY item_key ORDER BY coalesce(synced_at, _s
 
 SET VARIABLE exchange_files = (
   SELECT coalesce(list(file), ['/dev/null'])
+  FROM glob(getvariable('exchange_folder') || '/out_of_office*.jsonl')
+  WHERE regexp_matches(parse_filename(file), '^out_of_office(-[0-9]{8}T[0-9]{6})?\.jsonl$')
+);
+CREATE OR REPLACE TABLE out_of_office AS
+SELECT *
+FROM read_json(
+  getvariable('exchange_files'),
+  format = 'newline_delimited',
+  ignore_errors = TRUE,
+  maximum_object_size = 67108864,
+  columns = {
+    mailbox: 'VARCHAR',
+    feed_id: 'VARCHAR',
+    synced_at: 'TIMESTAMP',
+    listed_at: 'TIMESTAMP',
+    deleted_at: 'TIMESTAMP',
+    allow_external_oof: 'VARCHAR',
+    oof_state: 'VARCHAR',
+    external_audience: 'VARCHAR',
+    start_time: 'TIMESTAMP',
+    end_time: 'TIMESTAMP',
+    internal_reply: 'VARCHAR',
+    external_reply: 'VARCHAR',
+    decline_meeting_reply: 'VARCHAR',
+    decline_events: 'BOOLEAN',
+    decline_all_events: 'BOOLEAN',
+    auto_decline_future_requests: 'BOOLEAN',
+    create_event: 'BOOLEAN',
+    event_subject: 'VARCHAR',
+    event_id: 'VARCHAR',
+    _sdc_deleted_at: 'TIMESTAMP'
+  }
+)
+WHERE mailbox IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY mailbox ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
+
+SET VARIABLE exchange_files = (
+  SELECT coalesce(list(file), ['/dev/null'])
   FROM glob(getvariable('exchange_folder') || '/posts*.jsonl')
   WHERE regexp_matches(parse_filename(file), '^posts(-[0-9]{8}T[0-9]{6})?\.jsonl$')
 );
@@ -1405,6 +1516,37 @@ FROM read_json(
 )
 WHERE item_key IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY item_key ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
+
+SET VARIABLE exchange_files = (
+  SELECT coalesce(list(file), ['/dev/null'])
+  FROM glob(getvariable('exchange_folder') || '/rooms*.jsonl')
+  WHERE regexp_matches(parse_filename(file), '^rooms(-[0-9]{8}T[0-9]{6})?\.jsonl$')
+);
+CREATE OR REPLACE TABLE rooms AS
+SELECT *
+FROM read_json(
+  getvariable('exchange_files'),
+  format = 'newline_delimited',
+  ignore_errors = TRUE,
+  maximum_object_size = 67108864,
+  columns = {
+    room_list: 'VARCHAR',
+    room: 'VARCHAR',
+    mailbox: 'VARCHAR',
+    feed_id: 'VARCHAR',
+    synced_at: 'TIMESTAMP',
+    listed_at: 'TIMESTAMP',
+    deleted_at: 'TIMESTAMP',
+    room_list_name: 'VARCHAR',
+    name: 'VARCHAR',
+    email_address: 'VARCHAR',
+    routing_type: 'VARCHAR',
+    mailbox_type: 'VARCHAR',
+    _sdc_deleted_at: 'TIMESTAMP'
+  }
+)
+WHERE room_list IS NOT NULL AND room IS NOT NULL
+QUALIFY row_number() OVER (PARTITION BY room_list, room ORDER BY coalesce(synced_at, _sdc_deleted_at) DESC) = 1;
 
 SET VARIABLE exchange_files = (
   SELECT coalesce(list(file), ['/dev/null'])

@@ -164,14 +164,7 @@ $view$, NULL, NULL),
       (7, 'live_@stream@', $view$
 SELECT
   @columns@
-FROM (
-  SELECT t.*
-  FROM @stream@ AS t
-  WHERE (
-    t.origin = 'feed'
-    AND t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
-  ) IS NOT TRUE
-) AS m
+FROM @stream@ AS m
 JOIN live_item_changes AS c
   ON c.item_key = m.item_key AND c.stream = '@stream@' AND c.has_row
 @read_flags@

@@ -125,17 +125,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_messages AS
     SELECT
       m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-    FROM (
-      SELECT t.*
-      FROM messages AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM messages AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM messages AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'messages' AND c.has_row
     LEFT JOIN kept_item_changes AS r
@@ -148,17 +138,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_meeting_messages AS
     SELECT
       m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-    FROM (
-      SELECT t.*
-      FROM meeting_messages AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM meeting_messages AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM meeting_messages AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'meeting_messages' AND c.has_row
     LEFT JOIN kept_item_changes AS r
@@ -171,17 +151,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_calendar_items AS
     SELECT
       m.*
-    FROM (
-      SELECT t.*
-      FROM calendar_items AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM calendar_items AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM calendar_items AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'calendar_items' AND c.has_row
     WHERE m.synced_at IS NOT NULL
@@ -192,17 +162,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_contacts AS
     SELECT
       m.*
-    FROM (
-      SELECT t.*
-      FROM contacts AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM contacts AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM contacts AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'contacts' AND c.has_row
     WHERE m.synced_at IS NOT NULL
@@ -213,17 +173,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_distribution_lists AS
     SELECT
       m.*
-    FROM (
-      SELECT t.*
-      FROM distribution_lists AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM distribution_lists AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM distribution_lists AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'distribution_lists' AND c.has_row
     WHERE m.synced_at IS NOT NULL
@@ -234,17 +184,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_tasks AS
     SELECT
       m.*
-    FROM (
-      SELECT t.*
-      FROM tasks AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM tasks AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM tasks AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'tasks' AND c.has_row
     WHERE m.synced_at IS NOT NULL
@@ -255,17 +195,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_posts AS
     SELECT
       m.* REPLACE (coalesce(r.is_read, m.is_read) AS is_read)
-    FROM (
-      SELECT t.*
-      FROM posts AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM posts AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM posts AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'posts' AND c.has_row
     LEFT JOIN kept_item_changes AS r
@@ -278,17 +208,7 @@ BEGIN
     CREATE OR REPLACE VIEW live_other_items AS
     SELECT
       m.*
-    FROM (
-      SELECT t.*
-      FROM other_items AS t
-      LEFT JOIN (
-        SELECT w.item_key
-        FROM other_items AS w
-        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-        WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
-      ) AS lost ON lost.item_key = t.item_key
-      WHERE lost.item_key IS NULL
-    ) AS m
+    FROM other_items AS m
     JOIN live_item_changes AS c
       ON c.item_key = m.item_key AND c.stream = 'other_items' AND c.has_row
     WHERE m.synced_at IS NOT NULL

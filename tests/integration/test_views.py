@@ -299,6 +299,17 @@ def test_an_item_of_a_lost_page_is_shown_when_it_is_reported_again(warehouse: Wa
     assert shown(warehouse, story) == {item}
 
 
+def test_an_item_that_the_state_knows_is_never_hidden_for_a_lost_update(warehouse: Warehouse, story: Story) -> None:
+    """Its change tells whether an item is there; its row is what was read last, lost page or not."""
+    inbox = story.folder("Inbox")
+    item = story.item(inbox, subject="old")
+    story.state()
+    story.item(inbox, item_key=item, change="update", subject="new")
+    story.run()
+    warehouse.load(story.rows)
+    assert warehouse.live("messages")[item]["subject"] == "new"
+
+
 def test_rows_of_a_killed_run_stay_until_the_next_begins(warehouse: Warehouse, story: Story) -> None:
     inbox = story.folder("Inbox")
     story.state()

@@ -56,7 +56,7 @@ WHERE c.change_type IN ('create', 'update')
 --- live_{stream} {stream}
 SELECT
   {columns}
-FROM {kept {stream} item_key} AS m
+FROM {of {stream}} AS m
 JOIN {of live_item_changes} AS c
   ON c.item_key = m.item_key AND c.stream = '{stream}' AND c.has_row
 {read_flags}
