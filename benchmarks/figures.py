@@ -1,0 +1,272 @@
+"""The figures, one function each: they return plain dictionaries of seconds, bytes and counts."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from benchmarks import bare
+from benchmarks.harness import HERE, PLAIN, TAP, Run, Server, exchange, read_all, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+MESSAGE = {"body_bytes": 8192, "recipients": 5, "headers": 30}
+SMALL = {"body_bytes": 200, "recipients": 1, "headers": 1}
+LATENCY = 0.05
+BATCH = 10
+FEW = 20
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is measured: `QUICK` takes minutes, `FULL` an hour."""
+
+    rounds: int
+    items: int
+    """Of the CPU figures."""
+    much: int
+    """Messages of the mailbox in which memory and growth are measured."""
+    folder: int
+    """Messages of the one folder whose load the network bounds."""
+    folders: tuple[int, int]
+    """Folders, and messages in each, of the load of many folders."""
+    empty: tuple[int, int]
+    """Folders of two mailboxes without messages."""
+    large: int
+    """Messages with bodies of 1 MB."""
+
+
+QUICK = Sizes(5, 800, 10_000, 5_000, (50, 100), (100, 1_000), 300)
+FULL = Sizes(7, 2_000, 1_000_000, 100_000, (1_000, 100), (1_000, 10_000), 3_000)
+
+
+def start(sizes: Sizes) -> dict[str, Any]:
+    """Measure how long commands take that need no server, wall and CPU, beside the imports."""
+    commands = {
+        "version": ("-m", "tap_exchange", "--version"),
+        "discover": ("-m", "tap_exchange", "--discover"),
+        "plain_discover": (*PLAIN, "--discover"),
+        "import_sdk_and_exchangelib": ("-c", "import singer_sdk, exchangelib"),
+        "import_sdk": ("-c", "import singer_sdk"),
+        "python": ("-c", "pass"),
+    }
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
+    for _ in range(sizes.rounds):
+        for name, command in commands.items():
+            began = time.monotonic()
+            process = subprocess.Popen(
+                [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+            )
+            _, _, usage = os.wait4(process.pid, 0)
+            process.returncode = 0
+            taken[name].append((time.monotonic() - began, usage.ru_utime + usage.ru_stime))
+    return {
+        name: {"wall": statistics.median(wall for wall, _ in runs), "cpu": statistics.median(cpu for _, cpu in runs)}
+        for name, runs in taken.items()
+    }
+
+
+def cpu(sizes: Sizes) -> dict[str, Any]:
+    """Measure the client's CPU seconds an item: a large mailbox less a small one, both taps in turn."""
+    large: dict[str, list[float]] = {"tap": [], "plain": []}
+    small: dict[str, list[float]] = {"tap": [], "plain": []}
+    with exchange(FEW, **MESSAGE) as few, exchange(sizes.items, **MESSAGE) as many:
+        for _ in range(sizes.rounds):
+            for name, program in (("tap", TAP), ("plain", PLAIN)):
+                small[name].append(run(few, program).cpu)
+                large[name].append(run(many, program).cpu)
+        floor = bare.floor(many)
+    each = {
+        name: (statistics.median(large[name]) - statistics.median(small[name])) / (sizes.items - FEW)
+        for name in ("tap", "plain")
+    }
+    return {
+        "tap": each["tap"],
+        "plain": each["plain"],
+        "floor": floor["cpu"],
+        "floor_parse": floor["parse"],
+        "floor_write": floor["write"],
+        "bytes_in": floor["bytes_in"],
+        "bytes_out": floor["bytes_out"],
+        "of_plain": each["tap"] / each["plain"],
+        "of_floor": each["tap"] / floor["cpu"],
+        "fixed_tap": statistics.median(small["tap"]),
+        "fixed_plain": statistics.median(small["plain"]),
+        "items": sizes.items,
+        "runs": {"large": large, "small": small},
+    }
+
+
+def network(sizes: Sizes) -> list[dict[str, Any]]:
+    """Measure messages a second where each request takes 50 ms, by connections, in one folder and in many."""
+    rows: list[dict[str, Any]] = []
+    many, each = sizes.folders
+    for shape, items, folders in (("one folder", sizes.folder, 1), ("many folders", many * each, many)):
+        with exchange(items, folders, latency=LATENCY, **SMALL) as server:
+            for connections in (1, 4, 8):
+                most = connections * BATCH / LATENCY
+                asked = min(items // folders, 250 * connections)
+                naked = bare.rate(server, connections, asked) if folders == 1 else None
+                taken = run(server, max_connections=connections)
+                requests = sum(taken.requests.values())
+                allowed = taken.messages / (requests * LATENCY / connections)
+                rows.append(
+                    {
+                        "mailbox": shape,
+                        "items": items,
+                        "folders": folders,
+                        "connections": connections,
+                        "rate": taken.rate,
+                        "most": most,
+                        "of_most": taken.rate / most,
+                        "of_requests": taken.rate / allowed,
+                        "bare": naked,
+                        "wall": taken.wall,
+                        "requests": requests,
+                    }
+                )
+            if folders == 1:
+                plain = plain_rate(items)
+                rows.append(plain)
+    return rows
+
+
+def plain_rate(items: int) -> dict[str, Any]:
+    """Measure the plain tap where each request takes 50 ms; a tenth of the messages tells as much."""
+    count = max(500, items // 10)
+    with exchange(count, latency=LATENCY, **SMALL) as server:
+        taken = run(server, PLAIN)
+    return {
+        "mailbox": "one folder, plain tap",
+        "items": count,
+        "folders": 1,
+        "connections": 4,
+        "rate": taken.rate,
+        "most": 4 * BATCH / LATENCY,
+        "of_most": taken.rate / (4 * BATCH / LATENCY),
+        "of_requests": None,
+        "bare": None,
+        "wall": taken.wall,
+        "requests": sum(taken.requests.values()),
+    }
+
+
+def memory(sizes: Sizes) -> dict[str, Any]:
+    """Measure the peak resident memory in MB, and what a reader that stops does to it."""
+    found: dict[str, Any] = {}
+    with exchange(FEW, **MESSAGE) as server:
+        found["few_messages"] = run(server).memory
+        found["plain_few_messages"] = run(server, PLAIN).memory
+    with exchange(10_000, 10, **MESSAGE) as server:
+        found["ten_thousand"] = run(server).memory
+        found["slow_reader"] = slow_reader(server)
+    with exchange(sizes.large, big_every=1, big_bytes=2**20, **MESSAGE) as server:
+        found["large_bodies"] = run(server).memory
+        found["large_bodies_messages"] = sizes.large
+        found["large_bodies_slow_reader"] = slow_reader(server, after=20)
+    return found
+
+
+def slow_reader(server: Server, after: int = 500, pause: float = 6.0) -> dict[str, Any]:
+    """Let the reader stop after some messages: the tap loads a little ahead, then asks nothing more."""
+    ahead: dict[str, Any] = {}
+
+    def read(lines: IO[bytes], taken: Run) -> None:
+        for line in lines:
+            taken.output += len(line)
+            if line.startswith(b'{"type":"RECORD","stream":"messages"'):
+                taken.records["messages"] += 1
+                if taken.records["messages"] == after:
+                    break
+        time.sleep(pause / 2)
+        ahead["requests_until_it_stops"] = server.ask("counts").get("GetItem", 0)
+        time.sleep(pause / 2)
+        ahead["requests_afterwards"] = sum(server.ask("counts").values())
+        read_all(lines, taken)
+
+    taken = run(server, read=read)
+    return {**ahead, "read_before": after, "memory": taken.memory}
+
+
+def growth(sizes: Sizes) -> dict[str, Any]:
+    """Measure CPU an item in a small and in a large mailbox, CPU a folder, and what STATE takes of the output."""
+    runs: dict[str, Run] = {}
+    steps = {"less": max(2_000, sizes.much // 100), "more": sizes.much}
+    with exchange(FEW, **SMALL) as server:
+        base = min(run(server).cpu for _ in range(3))
+    for name, items in steps.items():
+        with exchange(items, **SMALL) as server:
+            runs[name] = min((run(server) for _ in range(3 if items < 100_000 else 1)), key=lambda taken: taken.cpu)
+    each = {name: (taken.cpu - base) / (taken.messages - FEW) for name, taken in runs.items()}
+    folders: dict[int, Run] = {}
+    for count in sizes.empty:
+        with exchange(0, count, **SMALL) as server:
+            folders[count] = run(server)
+    less, more = sizes.empty
+    with exchange(sizes.folders[0] * sizes.folders[1], sizes.folders[0], **SMALL) as server:
+        states = run(server)
+    return {
+        "items": list(steps.values()),
+        "cpu_an_item": list(each.values()),
+        "growth": each["more"] / each["less"] - 1,
+        "memory": [taken.memory for taken in runs.values()],
+        "folders": list(sizes.empty),
+        "cpu_a_folder": [
+            (folders[less].cpu - base) / less,
+            (folders[more].cpu - folders[less].cpu) / (more - less),
+        ],
+        "folders_memory": [taken.memory for taken in folders.values()],
+        "state_share": states.states / states.output,
+        "state_items": states.messages,
+        "state_folders": sizes.folders[0],
+    }
+
+
+def requests(sizes: Sizes) -> dict[str, Any]:
+    """Count requests of an initial load, of a run with nothing new, and of one with 1 % changed."""
+    items, folders = max(1000, sizes.items), 5
+    found: dict[str, Any] = {"items": items, "folders": folders}
+    for name, program in (("tap", TAP), ("plain", PLAIN)):
+        with exchange(items, folders, **MESSAGE) as server:
+            steps: dict[str, Callable[[], object]] = {
+                "initial": lambda: None,
+                "idle": lambda: None,
+                "changed": lambda: server.ask(f"change {items // 100}"),
+            }
+            state = None
+            found[name] = {}
+            for step, prepare in steps.items():
+                prepare()
+                taken = run(server, program, state=state)
+                state = taken.state
+                found[name][step] = {
+                    "requests": sum(taken.requests.values()),
+                    "by_operation": taken.requests,
+                    "messages": taken.messages,
+                    "cpu": taken.cpu,
+                }
+                if step == "changed" and taken.messages != items // 100:
+                    raise RuntimeError(f"{taken.messages} messages came of {items // 100} that changed")
+    return found
+
+
+FIGURES: dict[str, Callable[[Sizes], Any]] = {
+    "start": start,
+    "cpu": cpu,
+    "requests": requests,
+    "network": network,
+    "memory": memory,
+    "growth": growth,
+}
+
+
+def chosen(names: Sequence[str]) -> dict[str, Callable[[Sizes], Any]]:
+    """Return the figures of these names, all without names."""
+    return {name: FIGURES[name] for name in names} if names else dict(FIGURES)
