@@ -1,0 +1,92 @@
+"""What can be read of a bad item: found in few requests, and not misled by a request that fails by chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_exchange.ews.answers import Answer
+from tap_exchange.ews.errors import ItemsError
+from tap_exchange.ews.shapes import ContentSettings, shape
+from tap_exchange.sync.salvage import salvage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tap_exchange.ews.shapes import Shape
+
+ITEM = "AAMk="
+BATCH_AND_TENTHS = 11
+"""Requests beside the one that would do, before a single item of a batch of ten is salvaged."""
+
+
+class Wire:
+    """A server that has one item, and fails as a whole while any of some columns is asked for."""
+
+    def __init__(self, bad: Collection[str] = (), *, by_chance: Collection[int] = (), dead_after: int = 10_000) -> None:
+        self.bad = set(bad)
+        self.by_chance = by_chance
+        self.dead_after = dead_after
+        self.requests = 0
+
+    def get_items(self, ids: list[str], asked: Shape, *, tries: int | None = None) -> list[Answer]:
+        for _ in range(tries or 2):
+            self.requests += 1
+            columns = {column for group in asked.groups for column in group}
+            fails = self.requests in self.by_chance or self.requests > self.dead_after
+            if not fails and self.bad.isdisjoint(columns):
+                return [Answer(ids[0], "Message", dict.fromkeys(columns, "read"))]
+        raise ItemsError("it failed", code="ErrorItemCorrupt")
+
+
+@pytest.mark.parametrize("stream", ["messages", "contacts", "meeting_messages", "calendar_items", "tasks"])
+def test_whichever_property_is_bad_it_alone_is_missing_at_little_cost(stream: str) -> None:
+    whole = shape(stream, None, settings=ContentSettings())
+    for group in whole.groups:
+        wire = Wire(group)
+        rescue = salvage(wire, ITEM, whole)
+        assert rescue.missing == group
+        assert rescue.answer is not None
+        assert rescue.answer.record is not None
+        assert set(rescue.answer.record) == {c for g in whole.groups for c in g} - set(group)
+        assert BATCH_AND_TENTHS + wire.requests <= 10 + 12
+
+
+def test_several_bad_properties_are_found_one_by_one() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    groups = [whole.groups[0], whole.groups[7], whole.groups[-1]]
+    wire = Wire({column for group in groups for column in group})
+    assert salvage(wire, ITEM, whole).missing == tuple(column for group in groups for column in group)
+    assert BATCH_AND_TENTHS + wire.requests <= 3 * (10 + 12)
+
+
+def test_a_request_that_fails_by_chance_misleads_nobody() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+        for number in range(1, 30):
+            rescue = salvage(Wire(group, by_chance={number}), ITEM, whole)
+            assert rescue.missing == group or not rescue.told, f"misled by request {number}"
+
+
+def test_an_item_that_failed_by_chance_is_whole() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    for unlucky in ({1}, {1, 2}, {1, 3}, {1, 3, 5}, {1, 9}):
+        rescue = salvage(Wire(by_chance=unlucky), ITEM, whole)
+        assert rescue.missing == ()
+        assert rescue.answer is not None
+
+
+def test_a_server_that_dies_in_the_middle_says_nothing_of_the_item() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    for alive in range(1, 9):
+        rescue = salvage(Wire(whole.groups[30], dead_after=alive), ITEM, whole)
+        assert not rescue.told or rescue.missing == whole.groups[30]
+
+
+def test_an_item_of_which_nothing_can_be_read_costs_three_requests() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    wire = Wire(dead_after=0)
+    rescue = salvage(wire, ITEM, whole)
+    assert (rescue.answer, rescue.told) == (None, False)
+    assert wire.requests == 3
