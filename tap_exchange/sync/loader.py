@@ -10,6 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_exchange.ews.answers import Answer
 from tap_exchange.ews.errors import item_action
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync.attachments import OfItem
@@ -20,7 +21,7 @@ from tap_exchange.sync.selection import ATTACHMENTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_exchange.ews.answers import Answer, ItemChange
+    from tap_exchange.ews.answers import ItemChange
     from tap_exchange.ews.errors import ExchangeError
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
@@ -78,15 +79,24 @@ class Loader:
         self._load(by_id, list(by_id), shape, origin, loaded)
         return loaded
 
-    def _load(self, changes: dict[str, ItemChange], ids: list[str], shape: Shape, origin: str, loaded: Loaded) -> None:
+    def _load(
+        self,
+        changes: dict[str, ItemChange],
+        ids: list[str],
+        shape: Shape,
+        origin: str,
+        loaded: Loaded,
+        tries: int | None = None,
+    ) -> None:
         try:
-            answers = self.wire.get_items(ids, shape)
+            answers = self.wire.get_items(ids, shape, tries=tries)
         except FAILS_AS_A_WHOLE as error:
             if len(ids) == 1:
                 self._load_what_can_be_read(changes[ids[0]], shape, origin, loaded, error)
                 return
             for tenth in tenths(ids):
-                self._load(changes, tenth, shape, origin, loaded)
+                # A single item is tried once more when it is salvaged.
+                self._load(changes, tenth, shape, origin, loaded, tries=1 if len(tenth) == 1 else None)
             return
         for answer in answers:
             self._take(changes[answer.id], answer, shape, origin, loaded)
@@ -160,13 +170,8 @@ class Loader:
             change, shape = suspect.change, self.selection.shape(suspect.stream)
             if shape is None:
                 raise AssertionError(f"{suspect.stream} is not selected")
-            try:
-                (answer,) = self.wire.get_items([change.item_id], shape, tries=1)
-            except FAILS_AS_A_WHOLE:
-                loaded.rows.append(unreadable_row(self.place, suspect, origin))
-                loaded.corrupt.append(suspect)
-            else:
-                self._take(change, answer, shape, origin, loaded)
+            failure = Answer(change.item_id, change.element, code=suspect.code)
+            self._load_what_can_be_read(change, shape, origin, loaded, failure)
         return loaded
 
     def _emit(self, change: ItemChange, record: Record, stream: str, origin: str, loaded: Loaded) -> None:

@@ -9,12 +9,19 @@ from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig,
 from tap_exchange.ews.faults import Action
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_exchange.ews.answers import Answer
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
 
 FAILS_AS_A_WHOLE = (ItemsError, IncompleteAnswer, RequestTooBig)
 """Errors of a GetItem that one item of it may cause: without that item the others can be read."""
+
+NAMED_BY_CODE = dict.fromkeys(
+    ("ErrorMimeContentConversionFailed", "ErrorMimeContentInvalid", "ErrorUnsupportedMimeConversion"), "mime_content"
+)
+"""Columns that a response code speaks of; many items (signed, encrypted, reports) have no MIME form."""
 
 
 NAMED_BY_CODE = dict.fromkeys(
@@ -41,31 +48,52 @@ class _Gone(Exception):  # noqa: N818
 def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue:
     """Find the most that the server can give of an item, in at most 12 requests for each bad property.
 
-    When the code that it failed with names a property: without that one. Else first once more alone, then without
-    any property, which tells whether anything can be read; then, as long as
-    the remaining properties fail together, the shortest failing prefix of them is found by bisecting, and its last
-    one left out. Raises what speaks of the server or the mailbox.
+    When the code that it failed with names a property: without that one. Else first once more alone; then without
+    any property, which tells whether anything can be read; then, as long as the remaining properties fail together,
+    the shortest failing prefix of them is found by bisecting, and its last one left out. Each is tried alone in the
+    end. Raises what speaks of the server or the mailbox.
     """
     try:
         if (rescue := _at_once(wire, item_id, shape, code)) is not None:
             return rescue
-        nothing = shape.without(shape.columns)
-        bare = _ask(wire, item_id, nothing)
+        bare = _ask(wire, item_id, shape.without(shape.columns), tries=2)
         if bare is None or bare.record is None:
             return Rescue(None, shape.columns, told=bare is not None)
-        properties = list(shape.groups)
-        missing: list[str] = []
-        good = 0
-        while properties:
-            good = _first_bad(wire, item_id, shape, properties, good)
-            missing += properties.pop(good)
-            if (answer := _read(wire, item_id, shape.without(missing))) is not None:
-                return Rescue(answer, tuple(missing))
-            if _read(wire, item_id, nothing) is None:  # what could be read before: the trouble is not the item's
-                return Rescue(None, shape.columns, told=False)
-        return Rescue(bare, tuple(missing))
+        return _without_bad(wire, item_id, shape, bare)
     except _Gone:
         return Rescue(None, gone=True)
+
+
+def _without_bad(wire: Mailbox, item_id: str, shape: Shape, bare: Answer) -> Rescue:
+    """Leave out property by property until the rest can be read; `bare` is the item without any."""
+    nothing = shape.without(shape.columns)
+    properties = list(shape.groups)
+    bad: list[tuple[str, ...]] = []
+    good = 0
+    while good < len(properties):
+        good = _first_bad(wire, item_id, shape, properties, good)
+        bad.append(properties.pop(good))
+        if (answer := _read(wire, item_id, _less(shape, bad))) is not None:
+            return _taken_back(wire, item_id, shape, bad) or Rescue(answer, _names(bad))
+        if _read(wire, item_id, nothing) is None:  # what could be read before: the trouble is not the item's
+            return Rescue(None, shape.columns, told=False)
+    if (rescue := _taken_back(wire, item_id, shape, bad)) is not None:
+        return rescue
+    answer = _read(wire, item_id, _less(shape, bad), tries=2)
+    return Rescue(bare, _names(shape.groups)) if answer is None else Rescue(answer, _names(bad))
+
+
+def _taken_back(wire: Mailbox, item_id: str, shape: Shape, found: list[tuple[str, ...]]) -> Rescue | None:
+    """Take back those of the properties found bad that can be read alone: a request may have failed by chance.
+
+    None when there are none, or the item cannot be read with them.
+    """
+    tries = 1 if len(found) == 1 else 2
+    bad = [group for group in found if _read(wire, item_id, _only(shape, [group]), tries) is None]
+    if len(bad) == len(found):
+        return None
+    answer = _read(wire, item_id, _less(shape, bad), tries=2)
+    return None if answer is None else Rescue(answer, _names(bad))
 
 
 def _first_bad(wire: Mailbox, item_id: str, shape: Shape, properties: list[tuple[str, ...]], good: int) -> int:
@@ -91,20 +119,28 @@ def _at_once(wire: Mailbox, item_id: str, shape: Shape, code: str) -> Rescue | N
 
 
 def _only(shape: Shape, properties: list[tuple[str, ...]]) -> Shape:
-    keep = {column for group in properties for column in group}
-    return shape.without(column for group in shape.groups for column in group if column not in keep)
+    keep = set(_names(properties))
+    return shape.without(column for column in _names(shape.groups) if column not in keep)
 
 
-def _read(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:
-    """Ask for one item once, None when it cannot be read."""
-    answer = _ask(wire, item_id, shape)
+def _less(shape: Shape, properties: list[tuple[str, ...]]) -> Shape:
+    return shape.without(_names(properties))
+
+
+def _names(properties: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(column for group in properties for column in group)
+
+
+def _read(wire: Mailbox, item_id: str, shape: Shape, tries: int = 1) -> Answer | None:
+    """Ask for one item, None when it cannot be read."""
+    answer = _ask(wire, item_id, shape, tries)
     return None if answer is None or answer.record is None else answer
 
 
-def _ask(wire: Mailbox, item_id: str, shape: Shape) -> Answer | None:
-    """Ask for one item once, None when the request fails as a whole."""
+def _ask(wire: Mailbox, item_id: str, shape: Shape, tries: int = 1) -> Answer | None:
+    """Ask for one item, None when the request fails as a whole, as often as is to be tried."""
     try:
-        (answer,) = wire.get_items([item_id], shape, tries=1)
+        (answer,) = wire.get_items([item_id], shape, tries=tries)
     except FAILS_AS_A_WHOLE:
         return None
     if answer.record is None and item_action(answer.code or "") is Action.ITEM_GONE:

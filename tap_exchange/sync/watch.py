@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from tap_exchange.sync.page import Row
 
 
+UNREAD = "-"
+"""In place of the change key of an ignored item that was tried and does not even give that."""
+
+
 async def watch(folder: FolderSync) -> None:
     """Load ignored items that are new or changed, and write those as deleted that are gone.
 
@@ -75,7 +79,7 @@ async def _judge(
     gone = item_action(answer.code or "") is Action.ITEM_GONE
     if gone and await folder.store.answers(folder.place.folder_id, ignored):
         return ItemChange("delete", answer.id, None, None), None
-    return None if change_key else ItemChange("create", answer.id, None, element), [change_key, element]
+    return None if change_key else ItemChange("create", answer.id, None, element), [change_key or UNREAD, element]
 
 
 async def _ask(folder: FolderSync, ids: list[str]) -> list[Answer]:
