@@ -203,6 +203,8 @@ FOLDER: dict[str, Callable[[Folder], Any]] = {
     "DistinguishedFolderId": _distinguished_name,
     "UnreadCount": lambda folder: folder.unread_count,
 }
+
+
 def _replicas(folder: Folder) -> bytes | None:
     """Give the GUID of the mailbox that holds a public folder's contents, as ASCII text with a NUL behind it."""
     if folder.store.kind != "public":

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 GRACE = 0.4
 """Seconds that an answer may take to reach a client, whose other threads know nothing of it until then."""
 
+
 class How(Enum):
     """The shapes in which Exchange, and what stands before it, say that it is too much."""
 
