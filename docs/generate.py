@@ -41,6 +41,10 @@ ORDER = (
     "corrupt_items",
     "folder_syncs",
     "sync_runs",
+    "inbox_rules",
+    "out_of_office",
+    "delegates",
+    "rooms",
 )
 # A setting decides about these columns, whether they are selected or not.
 DECIDED_BY_SETTINGS = ("mime_content",)

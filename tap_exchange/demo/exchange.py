@@ -41,6 +41,8 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.groups: dict[str, list[str]] = {}
         """Distribution groups: the addresses of their direct members, which may be groups or strangers."""
+        self.rooms: dict[str, tuple[str, dict[str, str]]] = {}
+        """Lists of rooms by address: the list's name, and its rooms' names by address."""
         self.born = datetime(2024, 1, 1, tzinfo=timezone.utc)
         self.clock: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
         self._stores: dict[str, tuple[Store, Mailbox | None]] = {}

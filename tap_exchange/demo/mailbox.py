@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_exchange.demo.personal import Personal
 from tap_exchange.demo.searches import Search
 from tap_exchange.demo.store import Store
 
@@ -33,6 +34,7 @@ class Mailbox:
         self.full_access: set[str] = set()
         self.store = Store(exchange, address, "primary")
         self.archive: Store | None = None
+        self.personal = Personal()
         self.code: str | None = None
         """When set, the whole mailbox answers with this response code."""
 

@@ -94,6 +94,38 @@ def expand_group(address: str) -> str:
     return f"<m:ExpandDL><m:Mailbox><t:EmailAddress>{escape(address)}</t:EmailAddress></m:Mailbox></m:ExpandDL>"
 
 
+def room_lists() -> str:
+    """Ask for the lists of rooms."""
+    return "<m:GetRoomLists/>"
+
+
+def rooms(room_list: str) -> str:
+    """Ask for the rooms of a list."""
+    return f"<m:GetRooms><m:RoomList><t:EmailAddress>{escape(room_list)}</t:EmailAddress></m:RoomList></m:GetRooms>"
+
+
+def get_inbox_rules(address: str) -> str:
+    """Ask for a mailbox's rules, one's own without an address."""
+    whose = f"<m:MailboxSmtpAddress>{escape(address)}</m:MailboxSmtpAddress>" if address else ""
+    return f"<m:GetInboxRules>{whose}</m:GetInboxRules>"
+
+
+def get_out_of_office(address: str) -> str:
+    """Ask for what a mailbox answers in its owner's absence."""
+    return (
+        f"<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>{escape(address)}</t:Address></t:Mailbox>"
+        "</m:GetUserOofSettingsRequest>"
+    )
+
+
+def get_delegates(address: str) -> str:
+    """Ask who may act for a mailbox's owner."""
+    return (
+        f'<m:GetDelegate IncludePermissions="true"><m:Mailbox><t:EmailAddress>{escape(address)}</t:EmailAddress>'
+        "</m:Mailbox></m:GetDelegate>"
+    )
+
+
 def get_folder(ids: str, shape: str) -> str:
     """Ask for folders by ids already written."""
     return f"<m:GetFolder>{shape}<m:FolderIds>{ids}</m:FolderIds></m:GetFolder>"

@@ -1,4 +1,4 @@
-"""The directory: who is in a group."""
+"""The directory: who is in a group, which rooms there are."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from . import ask
 from .errors import IncompleteAnswer
 from .faults import MESSAGES, TYPES
+from .personal import read
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lxml.etree import _Element
 
+    from .answers import Record
     from .soap import Message
     from .transport import Transport
 
@@ -53,6 +55,30 @@ class Directory:
             read=partial(_members, group=group),
             identity=self._asker,
         )
+
+    def rooms(self) -> list[Record]:
+        """List the rooms of all lists of rooms, each with its `room_list` and the list's name."""
+        lists = self._transport.call(
+            "GetRoomLists", ask.room_lists(), mailbox=self._asker, read=_lists, identity=self._asker
+        )
+        found = []
+        for name, address in lists:
+            rooms = self._transport.call(
+                "GetRooms", ask.rooms(address), mailbox=self._asker, read=_rooms, identity=self._asker
+            )
+            found += [room | {"room_list": address.lower(), "room_list_name": name} for room in rooms]
+        return found
+
+
+def _lists(messages: Sequence[Message]) -> list[tuple[str | None, str]]:
+    found = messages[0].element.iterfind(f"{MESSAGES}RoomLists/{TYPES}Address")
+    named = [(entry.findtext(f"{TYPES}Name"), entry.findtext(f"{TYPES}EmailAddress")) for entry in found]
+    return [(name, address.strip()) for name, address in named if address]
+
+
+def _rooms(messages: Sequence[Message]) -> list[Record]:
+    found = [read("rooms", room) for room in messages[0].element.iterfind(f"{MESSAGES}Rooms/{TYPES}Room")]
+    return [room | {"room": room["email_address"].strip().lower()} for room in found if room["email_address"]]
 
 
 def _members(messages: Sequence[Message], group: str) -> tuple[Member, ...]:

@@ -77,6 +77,9 @@ def messages(response: _Element, operation: str) -> list[Message]:
             f"{operation} was answered with something else",
             code="IncompleteAnswer",
         )
+    alone = response.find(f"{MESSAGES}ResponseMessage")
+    if alone is not None:  # beside what it is about
+        return [Message(response, _message(alone, operation).fault)]
     listed = response.find(f"{MESSAGES}ResponseMessages")
     nodes = [response] if listed is None else list(listed)
     if not nodes:

@@ -65,6 +65,7 @@ class ExchangeStream(Stream):
             metadata.root.inclusion = Metadata.InclusionType.AUTOMATIC
         for column, described in self.map["properties"].items():
             entry = metadata["properties", column]
+            entry.selected_by_default = None  # but for what is said here, whoever selects the stream wants its columns
             if described.get("x-inclusion") == "automatic":
                 entry.inclusion = Metadata.InclusionType.AUTOMATIC
             if described.get("x-selected-by-default") is False:

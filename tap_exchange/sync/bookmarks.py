@@ -94,6 +94,7 @@ class StoreMark(TypedDict, total=False):
     hierarchy: str
     reset_at: str
     folders: dict[str, FolderMark]
+    personal: dict[str, list[str]]
     left: str
 
 
@@ -143,6 +144,12 @@ class Bookmarks:
         """The primary addresses that the server resolved, by the address that the user gave."""
         addresses: dict[str, str] = self._feeds["_tap"].setdefault("addresses", {})
         return addresses
+
+    @property
+    def rooms(self) -> list[str]:
+        """The rooms that were written, each as its list and its address."""
+        rooms: list[str] = self._feeds["_tap"].setdefault("rooms", [])
+        return rooms
 
     def selection(self, fingerprint: str | None) -> Mapping[str, Any] | None:
         """Return the selection that a folder's mark is true for."""

@@ -16,6 +16,7 @@ from tap_exchange.sync.conveyor import Conveyor
 from tap_exchange.sync.listen import Listener
 from tap_exchange.sync.mailboxes import Roster
 from tap_exchange.sync.page import Page, Row
+from tap_exchange.sync.personal import write_rooms
 from tap_exchange.sync.progress import Progress
 from tap_exchange.sync.store import StoreSync
 
@@ -181,6 +182,7 @@ class Run:
     async def _sync_mailboxes(self, at_once: int) -> None:
         addresses = await self.roster.addresses()
         await self.each(addresses, self._sync_mailbox, at_once=at_once)
+        await write_rooms(self)
         if not self.sample and not self.out_of_time():
             self.roster.forget(addresses)
             await (await self.conveyor.put(self.roster.left()))

@@ -16,6 +16,7 @@ from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
 from tap_exchange.sync.page import Page, Place, Row
+from tap_exchange.sync.personal import write_personal
 from tap_exchange.sync.public import PUBLIC, find_public_folders, sync_public
 from tap_exchange.sync.scope import WITHOUT_FEED
 from tap_exchange.sync.searches import find_searches, list_searches
@@ -111,6 +112,8 @@ class StoreSync:
         searches = await find_searches(self)
         await self._sync_folders(news)
         await list_searches(self, searches)
+        if news.everything:
+            await write_personal(self)
         if self.error is not None:
             await self._put_row()
         elif news.everything and not self.folders_failed and not self.must_stop() and not self.run.sample:

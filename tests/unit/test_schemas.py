@@ -30,6 +30,10 @@ KEYS = {
     "listed_items": ["folder_key", "item_key"],
     "mailboxes": ["mailbox", "store"],
     "sync_runs": ["run_id"],
+    "inbox_rules": ["rule_key"],
+    "out_of_office": ["mailbox"],
+    "delegates": ["delegate_key"],
+    "rooms": ["room_list", "room"],
 }
 ENGINE = {
     "mailbox",
@@ -231,6 +235,10 @@ def test_every_property_that_is_asked_for_exists_in_microsofts_types(name: str) 
         ("tasks", ["TaskType"]),
         ("posts", ["PostItemType"]),
         ("folders", ["BaseFolderType", "FolderType"]),
+        ("inbox_rules", ["RuleType"]),
+        ("out_of_office", ["UserOofSettings"]),
+        ("delegates", ["DelegateUserType"]),
+        ("rooms", ["DirectoryEntryType"]),
     ],
 )
 def test_elements_are_spelt_as_in_microsofts_types(stream: str, types: list[str]) -> None:
@@ -253,6 +261,8 @@ def test_elements_are_spelt_as_in_microsofts_types(stream: str, types: list[str]
 
 LEFT_OUT = {
     *("ItemId", "ParentFolderId", "FolderId", "DistinguishedFolderId"),  # the engine's columns
+    "RuleId",
+    "EventsToDeleteIDs",  # of a request, though the type is that of the answer, too
     *("SearchKey", "SortKey", "SenderSMTPAddress", "MailboxGuids"),  # no FieldURI asks for them
     "IntendedFreeBusyStatus",  # for meeting requests alone
     *("AppliedHashtagsPreview", "PendingSocialActivityTagIds"),  # short forms, and ids of a service that is gone
