@@ -15,7 +15,7 @@ from tap_exchange.ews.pace import Pace
 from tap_exchange.ews.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from lxml.etree import _Element
     from typing_extensions import Self
@@ -83,6 +83,10 @@ def transport(connection: Connection | None = None, clock: Clock | None = None, 
 class IdShape:
     """Asks for nothing but the id."""
 
+    stream = "messages"
+    columns: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
     xml = ask.ID_ONLY_ITEMS
 
     def convert(self, element: _Element) -> dict[str, str]:
@@ -90,6 +94,10 @@ class IdShape:
 
     def for_server(self, version: str) -> Self:
         assert version
+        return self
+
+    def without(self, columns: Iterable[str]) -> Self:
+        assert not set(columns)
         return self
 
 

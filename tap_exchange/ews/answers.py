@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from lxml.etree import _Element
 
@@ -29,6 +29,32 @@ class ShapeLike(Protocol):
 
     def for_server(self, version: str) -> ShapeLike:
         """Return the shape for a server that speaks an EWS version: what it cannot know is left out."""
+
+
+class PartedShape(ShapeLike, Protocol):
+    """A shape whose columns can be left out."""
+
+    @property
+    def stream(self) -> str:
+        """The name of what it asks of."""
+
+    @property
+    def columns(self) -> Collection[str]:
+        """What every record has."""
+
+    @property
+    def missing(self) -> Collection[str]:
+        """Columns that are not asked for."""
+
+    @property
+    def groups(self) -> Sequence[tuple[str, ...]]:
+        """The columns that are asked for, those of one property together."""
+
+    def for_server(self, version: str) -> PartedShape:
+        """Return the shape for a server that speaks an EWS version: what it cannot know is left out."""
+
+    def without(self, columns: Iterable[str]) -> PartedShape:
+        """Return the shape that does not ask for these columns, nor for others of the same properties."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from .answers import (
     HierarchyPage,
     ItemChange,
     ItemPage,
+    PartedShape,
     ServerInfo,
     ShapeLike,
 )
@@ -216,7 +217,7 @@ class Mailbox:
             level=Level.FOLDER,
         )
 
-    def get_items(self, ids: Collection[str], shape: ShapeLike, *, tries: int | None = None) -> list[Answer]:
+    def get_items(self, ids: Collection[str], shape: PartedShape, *, tries: int | None = None) -> list[Answer]:
         """Load items: one answer per id, in the order asked, a record or a code.
 
         Items that the server left out (ErrorBatchProcessingStopped) or was too busy for are asked
@@ -227,7 +228,7 @@ class Mailbox:
         """
         return batch.load(self.transport, self.address, "GetItem", ids, partial(self._ask, "GetItem", shape, tries))
 
-    def get_folders(self, ids: Collection[str], shape: ShapeLike) -> list[Answer]:
+    def get_folders(self, ids: Collection[str], shape: PartedShape) -> list[Answer]:
         """Load folders: one answer per id, in the order asked, a record or a code."""
         return batch.load(self.transport, self.address, "GetFolder", ids, partial(self._ask, "GetFolder", shape, None))
 
@@ -312,9 +313,33 @@ class Mailbox:
         return self.transport.call("FindFolder", body, mailbox=self.address, read=read, level=Level.FOLDER)
 
     def _ask(
+        self, operation: str, shape: PartedShape, tries: int | None, ids: Sequence[str]
+    ) -> list[tuple[Answer, Fault | None]]:
+        """Ask once; when the server lacks a property that it was asked for, once more without."""
+        vocabulary = self.transport.vocabulary
+        shape = vocabulary.known(shape.for_server(self.transport.version(self.address)))
+        try:
+            return self._ask_for(operation, shape, tries, ids)
+        except ExchangeError as error:
+            # One folder may be what breaks a request for many; an item is told from a property by its code.
+            trial = ids if operation == "GetFolder" else ids[:1]
+            lacking = error.unsupported if operation == "GetFolder" else error.action is Action.OUR_BUG
+            if not lacking or not vocabulary.learn(shape, partial(self._accepts, operation, trial)):
+                raise
+        return self._ask_for(operation, vocabulary.known(shape), tries, ids)
+
+    def _accepts(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
+        try:
+            self._ask_for(operation, shape, 1, ids)
+        except ExchangeError as error:
+            if not error.unsupported:
+                raise
+            return False
+        return True
+
+    def _ask_for(
         self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str]
     ) -> list[tuple[Answer, Fault | None]]:
-        shape = shape.for_server(self.transport.version(self.address))
         items = operation == "GetItem"
         written = ask.item_ids(ids) if items else ask.folder_ids(ids)
         body = (ask.get_item if items else ask.get_folder)(written, shape.xml)

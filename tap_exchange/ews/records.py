@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 BODIES = frozenset({"TextBody", "UniqueBody", "NormalizedBody"})
 """What holds one text besides t:Body, and is cut like it."""
 
+PARENT = "ParentFolderId"
+"""Told unasked by some servers; the feed tells it better."""
+
 MISFITS, UNKNOWN, ELEMENT_NAME = "unparsed", "other", "element_name"
 FIRST_DAY, LAST_DAY = "local_start_date", "local_end_date"
 
@@ -61,7 +64,7 @@ def converter(
     table = _table(columns, known, body_max_bytes)
     table[T + id_element] = (None, id_handler(id_column))
     if parent_column:
-        table[f"{T}ParentFolderId"] = (None, attribute_handler(parent_column, "Id", text))
+        table[T + PARENT] = (None, attribute_handler(parent_column, "Id", text))
     finish = _finisher(columns)
     actions = cast("dict[str, tuple[str | None, Any]]", table)
 
@@ -106,7 +109,7 @@ def _table(columns: Sequence[Column], known: Iterable[Column], body_max_bytes: i
         for column in members:
             if column.path:
                 groups[column.path[0]].append(column)
-    table: dict[str, Entry] = {T + name: (None, ignore) for name in of_stream}
+    table: dict[str, Entry] = {T + name: (None, ignore) for name in (PARENT, *of_stream)}
     for name, group in selected.items():
         first = group[0]
         is_alone = len(group) == 1 and len(first.path) == 1 and not first.attribute and not first.extended

@@ -26,7 +26,7 @@ from .errors import FolderError, IncompleteAnswer
 from .faults import MESSAGES, TYPES, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lxml.etree import _Element
 
@@ -54,7 +54,7 @@ def item_page(messages: Sequence[Message], sync_state: str | None) -> ItemPage:
     """Read SyncFolderItems' answer to `sync_state`."""
     message = _only(messages)
     state, last = _state(message, "IncludesLastItemInRange", sync_state)
-    changes = tuple([_item_change(node) for node in _changes(message)])
+    changes = tuple([_item_change(node) for node in _changes(message, last=last)])
     return ItemPage(changes, state, last)
 
 
@@ -62,7 +62,7 @@ def hierarchy_page(messages: Sequence[Message], sync_state: str | None) -> Hiera
     """Read SyncFolderHierarchy's answer to `sync_state`."""
     message = _only(messages)
     state, last = _state(message, "IncludesLastFolderInRange", sync_state)
-    changes = tuple([_folder_change(node) for node in _changes(message)])
+    changes = tuple([_folder_change(node) for node in _changes(message, last=last)])
     return HierarchyPage(changes, state, last)
 
 
@@ -74,8 +74,8 @@ def _only(messages: Sequence[Message]) -> _Element:
 
 def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bool]:
     """Read the new sync state and whether this was the last page (an absent word means yes)."""
-    state = message.findtext(f"{MESSAGES}SyncState") or ""
-    if not state.strip():
+    state = (message.findtext(f"{MESSAGES}SyncState") or "").strip()
+    if not state:
         raise _incomplete("a page of changes without a sync state")
     said = message.findtext(f"{MESSAGES}{last_tag}")
     last = True if said is None else _boolean(said, last_tag)
@@ -89,11 +89,27 @@ def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bo
     return state, last
 
 
-def _changes(message: _Element) -> _Element:
+def _changes(message: _Element, *, last: bool) -> Iterable[_Element]:
+    """Find the changes; the schema lets a server leave the element out when it holds none."""
     changes = message.find(f"{MESSAGES}Changes")
-    if changes is None:
+    if changes is not None:
+        return changes
+    if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
         raise _incomplete("a page of changes without its changes")
-    return changes
+    return ()
+
+
+_BESIDE_CHANGES = frozenset(
+    {
+        "MessageText",
+        "ResponseCode",
+        "DescriptiveLinkKey",
+        "MessageXml",
+        "SyncState",
+        "IncludesLastItemInRange",
+        "IncludesLastFolderInRange",
+    }
+)
 
 
 def _item_change(node: _Element) -> ItemChange:

@@ -26,6 +26,7 @@ from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
 from .post import HEADERS, OK, Reply, TooSlowError, post, prepared
 from .refusals import redirected, refusal
 from .unreachable import trouble
+from .vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,6 +66,7 @@ class Transport:
         self.pace = pace
         self.impersonate = connection.impersonate
         self._connection = connection
+        self.vocabulary = Vocabulary()
         self._url = connection.url
         self._whole_answer = whole_answer or connection.timeout[1]
         self._jitter = jitter

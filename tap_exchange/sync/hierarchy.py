@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import IncompleteAnswer, MailboxError, StateError
+from tap_exchange.ews.errors import MailboxError, StateError
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.sync.folder import REFUSALS
 from tap_exchange.sync.keys import surrogate
@@ -55,7 +55,9 @@ async def sync_hierarchy(store: StoreSync) -> None:
     for folder_id in tree.fed & tree.unread:
         tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {}), "owed": True}
     for folder_id in (tree.fed | owed) & tree.records.keys():
-        adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id))
+        adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id), latest.get(folder_id))
+    if any(not tree.folders[folder_id]["parent"] for folder_id in tree.fed & tree.records.keys()):
+        store.warn("The server does not tell the parents of folders: they count as standing directly below the root.")
     await _follow_moves(store, tree, before)
     decide_scope(store, tree)
     rewritten = {
@@ -150,18 +152,22 @@ async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None
                 tree.unread.add(answer.id)
 
 
-def adopt(tree: Tree, folder_id: str, before: FolderMark | None, distinguished: str | None) -> None:
-    """Put a loaded folder's place, name and class into the tree, keeping what its bookmark holds."""
+def adopt(
+    tree: Tree,
+    folder_id: str,
+    before: FolderMark | None,
+    distinguished: str | None,
+    told: FolderChange | None = None,
+) -> None:
+    """Put a loaded folder's place, name and class into the tree, keeping what its bookmark holds.
+
+    What its properties lack the feed may have told; a folder whose parent nobody tells counts as below the root.
+    """
     answer = tree.records[folder_id]
     record = answer.record or {}
     mark: FolderMark = {**(before or {})}
-    parent = record.get("parent_folder_id")
-    if parent is None:
-        raise IncompleteAnswer(
-            "A folder came without its parent: the hierarchy cannot be told.", code="IncompleteAnswer"
-        )
-    mark["parent"] = parent
-    mark["name"] = record.get("name") or ""
+    mark["parent"] = record.get("parent_folder_id") or (told and told.parent_id) or ""
+    mark["name"] = record.get("name") or (told and told.name) or ""
     mark["type"] = answer.element or "Folder"
     mark["cls"] = record.get("folder_class")
     if distinguished or record.get("distinguished_name"):

@@ -114,6 +114,12 @@ def test_nothing_to_report_still_moves_the_state(requests_mock: Mocker) -> None:
     assert (found.changes, found.sync_state, found.last) == ((), "S9", True)
 
 
+def test_a_page_may_leave_out_that_it_has_no_changes(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=page(state="\n  S9\n").replace("<m:Changes></m:Changes>", ""))
+    found = mailbox().sync_items("F", "S1")
+    assert (found.changes, found.sync_state, found.last) == ((), "S9", True)
+
+
 def test_a_missing_word_for_the_last_page_means_the_last(requests_mock: Mocker) -> None:
     whole = page(CREATE)
     start, end = whole.index("<m:IncludesLast"), whole.index("<m:Changes>")
@@ -128,6 +134,7 @@ def whole_message() -> str:
 
 INCOMPLETE = {
     "no changes element": page(CREATE).replace("Changes>", "Other>"),
+    "no changes and more to come": page(state="S2", last="false").replace("<m:Changes></m:Changes>", ""),
     "no state": page(CREATE, state=""),
     "a blank state": page(CREATE, state="  \n"),
     "a change without an id": page(CREATE.replace('Id="A" ', "")),

@@ -121,7 +121,8 @@ def test_an_element_that_no_column_knows_is_kept_by_its_name() -> None:
 
 def test_a_known_element_that_was_not_asked_for_is_no_news() -> None:
     made = shape("messages", {"subject", "other_properties"}, settings=ContentSettings())
-    record = made.convert(item("Message", "<t:Size>9</t:Size><t:Flag><t:FlagStatus>x</t:FlagStatus></t:Flag>"))
+    parent = '<t:ParentFolderId Id="AQ="/>'
+    record = made.convert(item("Message", f"{parent}<t:Size>9</t:Size><t:Flag><t:FlagStatus>x</t:FlagStatus></t:Flag>"))
     assert record == {
         "item_id": "AAMk=",
         "change_key": "CQ==",

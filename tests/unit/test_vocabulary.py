@@ -1,0 +1,126 @@
+"""What a server cannot be asked for is found by trying, left out, and told; all else is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_exchange.ews.errors import ExchangeError, FolderError, TransientError
+from tap_exchange.ews.operations import Mailbox
+from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
+from tap_exchange.ews.vocabulary import Vocabulary
+from tests.wire import ANNA, URL, answer, fault, item, success, transport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests_mock import Mocker
+
+MESSAGES = shape("messages", settings=ContentSettings())
+FOLDERS = folder_shape()
+
+
+def lacking(*words: str) -> tuple[Callable[[Shape], bool], list[str]]:
+    asked: list[str] = []
+
+    def accepts(tried: Shape) -> bool:
+        asked.append(tried.xml)
+        return not any(word in tried.xml for word in words)
+
+    return accepts, asked
+
+
+@pytest.mark.parametrize(
+    ("words", "columns"),
+    [
+        (["item:Size"], {"size"}),
+        (["item:Culture", "message:Sender"], {"culture", "sender"}),
+        (["item:Body"], {"body", "body_type", "body_truncated"}),
+    ],
+)
+def test_what_is_refused_is_found_and_nothing_else(words: list[str], columns: set[str]) -> None:
+    vocabulary = Vocabulary()
+    accepts, asked = lacking(*[f'"{word}"' for word in words])
+    assert vocabulary.known(MESSAGES) is MESSAGES
+    assert vocabulary.learn(MESSAGES, accepts)
+    known = vocabulary.known(MESSAGES)
+    assert set(known.missing) - set(MESSAGES.missing) == columns
+    assert known.columns == MESSAGES.columns
+    assert len(asked) < 12 * len(words) + 4
+    assert vocabulary.known(FOLDERS) is FOLDERS
+
+
+def test_a_request_that_is_refused_whatever_it_asks_for_teaches_nothing() -> None:
+    vocabulary = Vocabulary()
+    accepts, asked = lacking("IdOnly")
+    assert not vocabulary.learn(MESSAGES, accepts)
+    assert len(asked) == 1
+    assert vocabulary.known(MESSAGES) is MESSAGES
+
+
+def test_a_request_that_is_accepted_by_now_teaches_nothing() -> None:
+    vocabulary = Vocabulary()
+    assert not vocabulary.learn(MESSAGES, lambda _: True)
+    assert vocabulary.known(MESSAGES) is MESSAGES
+
+
+def test_what_another_thread_found_is_not_looked_for_again() -> None:
+    vocabulary = Vocabulary()
+    vocabulary.learn(MESSAGES, lacking('"item:Size"')[0])
+    accepts, asked = lacking('"item:Size"')
+    assert vocabulary.learn(MESSAGES, accepts)
+    assert asked == []
+
+
+def test_trouble_on_the_way_is_not_taken_for_a_refusal() -> None:
+    def accepts(_: Shape) -> bool:
+        raise TransientError("busy", code="ErrorServerBusy")
+
+    with pytest.raises(ExchangeError):
+        Vocabulary().learn(MESSAGES, accepts)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [(500, fault("ErrorSchemaValidation")), (500, fault("ErrorInvalidRequest")), (400, "Bad Request")],
+)
+def test_items_come_without_a_property_that_the_server_lacks(
+    requests_mock: Mocker, caplog: pytest.LogCaptureFixture, status: int, text: str
+) -> None:
+    def respond(request: Any, context: Any) -> str:  # noqa: ANN401
+        if "item:Size" in request.text:
+            context.status_code = status
+            return text
+        return answer("GetItem", *[item(one) for one in "AB" if f'"{one}"' in request.text])
+
+    requests_mock.post(URL, text=respond)
+    mailbox = Mailbox(transport(), ANNA)
+    found = mailbox.get_items(["A", "B"], MESSAGES)
+    assert [one.id for one in found if one.record] == ["A", "B"]
+    assert "columns of messages, which stay empty: size" in caplog.text
+    before = requests_mock.call_count
+    mailbox.get_items(["A", "B"], MESSAGES)
+    assert requests_mock.call_count == before + 1
+
+
+def test_items_whose_request_is_refused_in_any_shape_raise_what_was_said(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=fault("ErrorInvalidRequest"), status_code=500)
+    with pytest.raises(FolderError, match="report this as a defect"):
+        Mailbox(transport(), ANNA).get_items(["A"], MESSAGES)
+    assert requests_mock.call_count == 2
+
+
+@pytest.mark.parametrize("code", ["ErrorSchemaValidation", "ErrorInvalidPropertyRequest", ""])
+def test_folders_come_without_a_property_that_the_server_lacks(requests_mock: Mocker, code: str) -> None:
+    def respond(request: Any, context: Any) -> str:  # noqa: ANN401
+        if "folder:DistinguishedFolderId" in request.text:
+            context.status_code = 500
+            return fault(code)
+        return answer(
+            "GetFolder", success("GetFolder", '<m:Folders><t:Folder><t:FolderId Id="F"/></t:Folder></m:Folders>')
+        )
+
+    requests_mock.post(URL, text=respond)
+    (found,) = Mailbox(transport(), ANNA).get_folders(["F"], FOLDERS)
+    assert found.record is not None
