@@ -45,6 +45,7 @@ async def listed_ids(
 async def _list_once(
     folder: FolderSync, shape: Shape | None, restriction: Restriction | None
 ) -> list[FoundItem] | None:
+    ignored = frozenset(folder.store.run.settings.ignore_item_ids)
     items: dict[str, FoundItem] = {}
     last: str | None = None
     offset = 0
@@ -64,7 +65,7 @@ async def _list_once(
             return None
         items.update((item.item_id, item) for item in page.items)
         if page.last or page.next_offset is None or not page.items:
-            return list(items.values())
+            return [item for item in items.values() if item.item_id not in ignored]
         last = page.items[-1].item_id
         following = page.next_offset - 1
         if following <= offset:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.demo import Exchange, serve
+from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.soap import Call, ServiceError, SoapFault, failure, response
+from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
 from tests.warehouses import JSONLines
 
@@ -52,7 +53,7 @@ def world() -> Iterator[World]:
         mailbox.grant(ANNA)
         mailbox.folder("inbox").add("Message", Subject=f"to {address}")
     exchange.add_account(SERVICE, "secret")
-    with serve(exchange) as server:
+    with served(exchange) as server:
         yield World(exchange, server)
 
 

@@ -275,7 +275,7 @@ def test_one_that_cannot_be_read_fails_by_itself_and_is_listed_next_time(world: 
     class Broken(Fault):
         def folder(self, call: Call, folder: Folder) -> None:
             if folder.name == "Unread Mail" and call.operation == "FindItem":
-                raise ServiceError("ErrorSearchFolderTimeout")
+                raise ServiceError("ErrorSearchFolderNotInitialized")
 
     item = world.mail("unread", folder="sentitems", IsRead=False)
     world.anna.add_search_folder("All", lambda _: True)
@@ -286,7 +286,7 @@ def test_one_that_cannot_be_read_fails_by_itself_and_is_listed_next_time(world: 
     world.state = run.state
     assert world.members("Finder/All") == ids(item)
     (row,) = [row for row in run.of("folder_syncs") if row["status"] == "failed"]
-    assert row["code"] == "ErrorSearchFolderTimeout"
+    assert row["code"] == "ErrorSearchFolderNotInitialized"
     world.server.faults.clear()
     world.run()
     assert world.members("Finder/Unread Mail") == ids(item)

@@ -335,3 +335,41 @@ def test_a_listing_broken_off_and_another_date_leave_the_tables_true(
     world.run(then)
     low = 1 if then is None else (then - day(1)).days + 1
     assert world.shown == {f"mail {number}" for number in range(low, 25) if number != 10}
+
+
+# What the user leaves out
+
+
+def test_ignored_items_are_named_to_the_feed_and_never_loaded(world: World) -> None:
+    world.anna.folder("inbox").fill(3)
+    items = world.mails(11, 12, 13)
+    ignored = [items[0].id, items[2].id]
+    world.run(None, ignore_item_ids=ignored)
+    assert {"mail 11", "mail 13"}.isdisjoint(world.shown)
+    assert "mail 12" in world.shown
+    assert not set(world.loaded()) & set(ignored)
+    asked = [request for request in world.server.requests if request.operation == "SyncFolderItems"]
+    assert {request.ignored for request in asked} == {2}
+
+
+def test_ignored_items_are_not_loaded_by_a_listing_either(world: World) -> None:
+    items = world.mails(11, 12, 13)
+    world.run(ignore_item_ids=[items[1].id])
+    assert world.shown == {"mail 11", "mail 13"}
+    world.run(day(1), ignore_item_ids=[items[1].id])
+    assert world.shown == {"mail 11", "mail 13"}
+
+
+def test_folders_that_come_into_the_patterns_are_filled_and_those_that_leave_them_go(world: World) -> None:
+    world.mail("in the inbox", day(12))
+    world.mail("sent", day(12), "sentitems")
+    world.mail("sent before", day(2), "sentitems")
+    world.run()
+    assert world.shown == {"in the inbox"}
+    world.run(folders_include=["inbox", "Sent *"])
+    assert world.shown == {"in the inbox", "sent"}
+    run = world.run(folders_include=["sentitems"])
+    assert world.shown == {"sent"}
+    assert [bool(row["excluded_at"]) for row in run.of("folders") if row["distinguished_name"] == "inbox"] == [True]
+    inbox = world.anna.folder("inbox").id
+    assert "sync_state" not in world.state["bookmarks"]["_feeds"][ANNA]["primary"]["folders"][inbox]

@@ -352,3 +352,12 @@ def test_a_sample_reads_a_record_of_a_public_folder(world: World) -> None:
     world.publish("Board").add("PostItem", Subject="posted")
     run = world.run_only(args=["--test=records"], **PUBLIC).checked()
     assert [row["subject"] for row in run.of("posts")] == ["posted"]
+
+
+def test_ignored_items_of_public_folders_are_not_loaded(world: World) -> None:
+    board = world.publish("Board")
+    left_out = board.add("PostItem", Subject="left out")
+    board.add("PostItem", Subject="posted")
+    world.run(ignore_item_ids=[left_out.id], **PUBLIC)
+    assert world.shown == {"posted"}
+    assert not [row for row in world.live("listed_items").values() if row["item_id"] == left_out.id]
