@@ -42,7 +42,7 @@ class Sizes:
     """Messages with bodies of 1 MB."""
 
 
-QUICK = Sizes(5, 800, 10_000, 5_000, (50, 100), (100, 1_000), 300)
+QUICK = Sizes(5, 1_000, 10_000, 5_000, (50, 100), (100, 1_000), 300)
 FULL = Sizes(7, 2_000, 1_000_000, 100_000, (1_000, 100), (1_000, 10_000), 3_000)
 
 
@@ -197,30 +197,28 @@ def slow_reader(server: Server, after: int = 500, pause: float = 6.0) -> dict[st
 
 def growth(sizes: Sizes) -> dict[str, Any]:
     """Measure CPU an item in a small and in a large mailbox, CPU a folder, and what STATE takes of the output."""
-    runs: dict[str, Run] = {}
-    steps = {"less": max(2_000, sizes.much // 100), "more": sizes.much}
-    with exchange(FEW, **SMALL) as server:
-        base = min(run(server).cpu for _ in range(3))
-    for name, items in steps.items():
-        with exchange(items, **SMALL) as server:
-            runs[name] = min((run(server) for _ in range(3 if items < 100_000 else 1)), key=lambda taken: taken.cpu)
-    each = {name: (taken.cpu - base) / (taken.messages - FEW) for name, taken in runs.items()}
+    less, more = max(2_000, sizes.much // 100), sizes.much
+    rounds = 3 if more < 100_000 else 1
+    with exchange(FEW, **SMALL) as few, exchange(less, **SMALL) as small, exchange(more, **SMALL) as large:
+        runs = [(run(few), run(small), run(large)) for _ in range(rounds)]
+    base, of_less, of_more = (min(taken.cpu for taken in column) for column in zip(*runs, strict=True))
+    each = ((of_less - base) / (less - FEW), (of_more - base) / (more - FEW))
     folders: dict[int, Run] = {}
     for count in sizes.empty:
         with exchange(0, count, **SMALL) as server:
             folders[count] = run(server)
-    less, more = sizes.empty
+    some, many = sizes.empty
     with exchange(sizes.folders[0] * sizes.folders[1], sizes.folders[0], **SMALL) as server:
         states = run(server)
     return {
-        "items": list(steps.values()),
-        "cpu_an_item": list(each.values()),
-        "growth": each["more"] / each["less"] - 1,
-        "memory": [taken.memory for taken in runs.values()],
+        "items": [less, more],
+        "cpu_an_item": each,
+        "growth": each[1] / each[0] - 1,
+        "memory": [taken.memory for taken in runs[0][1:]],
         "folders": list(sizes.empty),
         "cpu_a_folder": [
-            (folders[less].cpu - base) / less,
-            (folders[more].cpu - folders[less].cpu) / (more - less),
+            (folders[some].cpu - base) / some,
+            (folders[many].cpu - folders[some].cpu) / (many - some),
         ],
         "folders_memory": [taken.memory for taken in folders.values()],
         "state_share": states.states / states.output,
