@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -541,6 +542,37 @@ def test_a_folder_without_a_feed_has_its_attachments_too_and_anew_when_the_setti
     assert not idle.of("attachments")
     tables.take(run(server, broken, state=idle.state, attachments="content"))
     assert tables.told() == truth(anna, content=True)
+
+
+def test_attachments_of_other_stores_are_copied_too(anna: Mailbox, server: Server) -> None:
+    archive = anna.add_archive()
+    public = anna.store.exchange.add_public_folders()
+    old = archive.distinguished("archiveinbox").add("Message", attachments=[file(b"old"), inner()])
+    shared = public.new_folder("Shared", public.root).add("Message", attachments=[file(b"shared")])
+    done = run(server, attachments="content", stores=["archive", "public_folders"], folders_include=[]).checked()
+    rows = {(row["store"], row["item_id"], row["name"]): row["content_status"] for row in done.of("attachments")}
+    assert rows == {
+        ("archive", old.id, "a.bin"): "loaded",
+        ("archive", old.id, "Inner"): "loaded",
+        ("public_folders", shared.id, "a.bin"): "loaded",
+    }
+
+
+def test_with_a_start_date_only_attachments_of_recent_items_are_loaded(
+    anna: Mailbox, inbox: Folder, server: Server
+) -> None:
+    recent, old = datetime(2024, 6, 1, tzinfo=timezone.utc), datetime(2020, 6, 1, tzinfo=timezone.utc)
+    item = inbox.add(attachments=[file(b"recent")], DateTimeReceived=recent)
+    inbox.add(attachments=[file(b"old")], DateTimeReceived=old)
+    tables = Tables()
+    settings = {"start_date": "2024-01-01", "attachments": "content"}
+    done = tables.take(run(server, **settings))
+    assert set(tables.told()) == {key_of(item, 1)}
+    settings["attachment_max_bytes"] = 2 * MIB  # a fill
+    item.attach(file(b"more"))
+    tables.take(run(server, state=done.state, **settings))
+    live = {key_of(item, 1), key_of(item, 2)}
+    assert tables.told() == {key: row for key, row in truth(anna, content=True).items() if key in live}
 
 
 # Bad input
