@@ -26,6 +26,7 @@ from tap_exchange.sync.files import FileStore
 from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope
 from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, VIEW, AttachmentChoice, Selection
+from tap_exchange.sync.soundness import check_state
 from tap_exchange.sync.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class Engine:
         settings = self._settings
         given = self._state.get("bookmarks", {}).get(NAME)
         shard = (settings.shard_index, settings.shard_count) if settings.shard_count > 1 else None
+        if given:
+            check_state(given)
         clock = Clock(after=_as_of(given))
         bookmarks = open_bookmarks(given, shard, clock)
         selection = self._selection()

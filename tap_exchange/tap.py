@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("tap-exchange")
 
 
+WRAPPINGS = frozenset({"value", "singer_state"})
+"""Under these a state stands in the line of a STATE, and in Meltano's own file: it would be taken for none."""
+
 NOT_A_STATE = "The state is not a Singer state: give the last STATE that the loader put out."
 
 
@@ -101,7 +104,8 @@ class TapExchange(Tap):
     def load_state(self, state: dict[str, Any]) -> None:
         """Take a state; anything but a dictionary with dictionaries of bookmarks is refused."""
         bookmarks: object = state.get("bookmarks", {})
-        if not isinstance(bookmarks, dict) or not all(isinstance(mark, dict) for mark in bookmarks.values()):
+        wrapped = "bookmarks" not in state and not WRAPPINGS.isdisjoint(state)
+        if wrapped or not isinstance(bookmarks, dict) or not all(isinstance(mark, dict) for mark in bookmarks.values()):
             raise SettingsError(NOT_A_STATE)
         super().load_state(state)
 

@@ -128,6 +128,48 @@ def test_a_state_that_is_not_ours_is_refused(
     assert not run.records
 
 
+@pytest.mark.parametrize("wrapping", ["value", "singer_state"])
+def test_a_state_in_its_wrapping_is_refused_rather_than_taken_for_none(
+    config: Config, state: dict[str, Any], wrapping: str
+) -> None:
+    refused(run_tap_here(config, state={"type": "STATE", wrapping: state}), "not a Singer state")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("_tap", "as_of"), "yesterday"),
+        (("_tap", "as_of"), None),
+        (("_tap", "as_of"), "2026-01-01"),
+        (("anna",), []),
+        (("anna", "primary"), "x"),
+        (("anna", "primary", "folders"), []),
+        (("anna", "primary", "folders"), ...),
+        (("anna", "primary", "hierarchy"), 5),
+        (("anna", "primary", "folders", "one"), "x"),
+        (("anna", "primary", "folders", "one", "sync_state"), 5),
+        (("anna", "primary", "folders", "one", "pending"), {}),
+        (("anna", "primary", "folders", "one", "resets"), []),
+    ],
+)
+def test_a_damaged_state_is_refused(
+    config: Config, state: dict[str, Any], path: tuple[str, ...], value: object
+) -> None:
+    other = copy.deepcopy(state)
+    place = other["bookmarks"]["_feeds"]
+    for name in path[:-1]:
+        place = next(iter(place.values())) if name == "one" else place[ANNA if name == "anna" else name]
+    last = {"anna": ANNA, "one": next(iter(place))}.get(path[-1], path[-1])
+    place[last] = value
+    if value is ...:
+        del place[last]
+    run = run_tap_here(config, state=other)
+    (line,) = [line for line in run.stderr.splitlines() if "| INFO " not in line]
+    assert run.exit_code == 1
+    assert "The state is damaged" in line
+    assert not run.records
+
+
 def test_a_state_of_another_shard_is_refused(config: Config, state: dict[str, Any]) -> None:
     run = run_tap_here({**config, "shard_count": 2, "shard_index": 1}, state=state)
     assert run.exit_code == 1
