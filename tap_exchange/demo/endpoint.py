@@ -7,6 +7,7 @@ import binascii
 import gzip
 import logging
 import re
+import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ class Endpoint:
     """Serve one world at one address; the attributes may be changed while it runs."""
 
     def __init__(self, exchange: Exchange, *, latency: float = 0.0, validator: Validator | None = None) -> None:
-        """Take the world, the seconds each answer waits, and the schema to check requests with."""
+        """Take the world, the seconds each answer takes, and the schema to check requests with."""
         self.exchange = exchange
         self.latency = latency
         self.validator = validator
@@ -70,10 +71,13 @@ class Endpoint:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one HTTP request."""
         record = Request()
+        arrived = time.monotonic()
         self.log.began(record)
         try:
             answer = await self._answer(request, record)
             self._pack(request, answer)
+            if self.latency:  # of which the work is a part
+                await asyncio.sleep(self.latency - (time.monotonic() - arrived))
             record.status = answer.status
             record.bytes_out = len(answer.body)
             return await sending.send(request, answer)
@@ -92,8 +96,6 @@ class Endpoint:
             return Answer(404)
         operation = OPERATION.search(raw)
         self.log.named(record, operation.group(1).decode() if operation else request.method)
-        if self.latency:
-            await asyncio.sleep(self.latency)
         account = self._sign_in(request)
         record.username = account.username if account is not None else None
         early = self.faults.arrived(record)

@@ -140,7 +140,7 @@ def serve(
         exchange: the world, which may be changed while it is served.
         port: 0 takes a free one.
         host: a loopback address.
-        latency: seconds that each answer waits.
+        latency: seconds that each answer takes at least, its making among them.
         xsd: the folder of Microsoft's messages.xsd and types.xsd, to check each request with.
 
     Raises:

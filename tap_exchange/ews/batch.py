@@ -73,6 +73,7 @@ def answers(
             found.append((Answer(match.id, code=code, message=text), match.fault))
         elif match.element is not None:
             found.append((converted(match.id, match.element, shape), None))
+            match.element.clear()  # what is a record now need not be held twice
     return found
 
 
