@@ -69,6 +69,7 @@ class Mailbox:
         self.transport = transport
         self.address = address
         self.store = store
+        self._feed = strict.Feed()
         shared = store != "public_folders" and not transport.impersonate
         self._owner = address if shared else ""
 
@@ -193,7 +194,7 @@ class Mailbox:
             "SyncFolderHierarchy",
             ask.sync_hierarchy(root_id, sync_state),
             mailbox=self.address,
-            read=partial(strict.hierarchy_page, sync_state=sync_state),
+            read=self._feed.hierarchy(sync_state),
         )
 
     def sync_items(
@@ -213,7 +214,7 @@ class Mailbox:
             "SyncFolderItems",
             ask.sync_items(folder_id, sync_state, min(max_changes, MOST_CHANGES), ignore),
             mailbox=self.address,
-            read=partial(strict.item_page, sync_state=sync_state),
+            read=self._feed.items(sync_state),
             level=Level.FOLDER,
         )
 

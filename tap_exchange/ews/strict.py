@@ -8,6 +8,7 @@ Nothing is ever skipped.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from .answers import (
@@ -26,7 +27,7 @@ from .errors import FolderError, IncompleteAnswer
 from .faults import MESSAGES, TYPES, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lxml.etree import _Element
 
@@ -50,20 +51,48 @@ _FOLDER_KINDS: dict[str, FolderKind] = {
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
-def item_page(messages: Sequence[Message], sync_state: str | None) -> ItemPage:
-    """Read SyncFolderItems' answer to `sync_state`."""
+class Feed:
+    """Reads the pages of changes of one mailbox.
+
+    The schema lets a server leave out an empty list of changes, and an answer that lost its list looks just the
+    same. So the first page without one is asked for again; one that comes so twice shows the server's habit.
+    """
+
+    def __init__(self) -> None:
+        self._leaves_out = False
+
+    def items(self, sync_state: str | None) -> Callable[[Sequence[Message]], ItemPage]:
+        """Return a reader of SyncFolderItems' answers to one call with `sync_state`."""
+        return partial(_item_page, sync_state=sync_state, believed=self._believed_twice())
+
+    def hierarchy(self, sync_state: str | None) -> Callable[[Sequence[Message]], HierarchyPage]:
+        """Return a reader of SyncFolderHierarchy's answers to one call with `sync_state`."""
+        return partial(_hierarchy_page, sync_state=sync_state, believed=self._believed_twice())
+
+    def _believed_twice(self) -> Callable[[], bool]:
+        asked = False
+
+        def believed() -> bool:
+            nonlocal asked
+            self._leaves_out = self._leaves_out or asked
+            asked = True
+            return self._leaves_out
+
+        return believed
+
+
+def _item_page(messages: Sequence[Message], sync_state: str | None, believed: Callable[[], bool]) -> ItemPage:
     message = _only(messages)
     state, last = _state(message, "IncludesLastItemInRange", sync_state)
-    changes = tuple([_item_change(node) for node in _changes(message, last=last)])
-    return ItemPage(changes, state, last)
+    changes = _changes(message, last=last, moved=state != sync_state, believed=believed)
+    return ItemPage(tuple([_item_change(node) for node in changes]), state, last)
 
 
-def hierarchy_page(messages: Sequence[Message], sync_state: str | None) -> HierarchyPage:
-    """Read SyncFolderHierarchy's answer to `sync_state`."""
+def _hierarchy_page(messages: Sequence[Message], sync_state: str | None, believed: Callable[[], bool]) -> HierarchyPage:
     message = _only(messages)
     state, last = _state(message, "IncludesLastFolderInRange", sync_state)
-    changes = tuple([_folder_change(node) for node in _changes(message, last=last)])
-    return HierarchyPage(changes, state, last)
+    changes = _changes(message, last=last, moved=state != sync_state, believed=believed)
+    return HierarchyPage(tuple([_folder_change(node) for node in changes]), state, last)
 
 
 def _only(messages: Sequence[Message]) -> _Element:
@@ -89,13 +118,14 @@ def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bo
     return state, last
 
 
-def _changes(message: _Element, *, last: bool) -> Iterable[_Element]:
-    """Find the changes; the schema lets a server leave the element out when it holds none."""
+def _changes(message: _Element, *, last: bool, moved: bool, believed: Callable[[], bool]) -> Iterable[_Element]:
     changes = message.find(f"{MESSAGES}Changes")
     if changes is not None:
         return changes
     if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
         raise _incomplete("a page of changes without its changes")
+    if moved and not believed():
+        raise _incomplete("a page with a new sync state and without a list of changes")
     return ()
 
 

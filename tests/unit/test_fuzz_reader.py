@@ -46,7 +46,7 @@ def read(document: bytes) -> int | None:
         listed = soap.messages(response, SYNC)
         if any(message.fault is not None for message in listed):
             return None
-        return len(strict.item_page(listed, None).changes)
+        return len(strict.Feed().items(None)(listed).changes)
     except ExchangeError:
         return None
 

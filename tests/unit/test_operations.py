@@ -114,10 +114,28 @@ def test_nothing_to_report_still_moves_the_state(requests_mock: Mocker) -> None:
     assert (found.changes, found.sync_state, found.last) == ((), "S9", True)
 
 
-def test_a_page_may_leave_out_that_it_has_no_changes(requests_mock: Mocker) -> None:
+def test_a_page_without_a_list_of_changes_is_asked_for_again_until_that_is_known_to_be_habit(
+    requests_mock: Mocker,
+) -> None:
     requests_mock.post(URL, text=page(state="\n  S9\n").replace("<m:Changes></m:Changes>", ""))
-    found = mailbox().sync_items("F", "S1")
-    assert (found.changes, found.sync_state, found.last) == ((), "S9", True)
+    asked = mailbox()
+    for requests in (2, 3):
+        found = asked.sync_items("F", "S1")
+        assert (found.changes, found.sync_state, found.last) == ((), "S9", True)
+        assert requests_mock.call_count == requests
+
+
+def test_a_page_that_lost_its_list_of_changes_is_not_taken_for_an_empty_one(requests_mock: Mocker) -> None:
+    whole = page(CREATE, state="S9")
+    start, end = whole.index("<m:Changes>"), whole.index("</m:Changes>") + len("</m:Changes>")
+    requests_mock.post(URL, [{"text": whole[:start] + whole[end:]}, {"text": whole}])
+    assert len(mailbox().sync_items("F", "S1").changes) == 1
+
+
+def test_a_page_without_changes_or_a_new_state_is_an_empty_one(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=page(state="S1").replace("<m:Changes></m:Changes>", ""))
+    assert mailbox().sync_items("F", "S1").changes == ()
+    assert requests_mock.call_count == 1
 
 
 def test_a_missing_word_for_the_last_page_means_the_last(requests_mock: Mocker) -> None:
@@ -206,7 +224,7 @@ def test_every_change_of_a_page_is_read(changes: list[tuple[str, str, str, bool]
         written.append(f"<t:{kind}>{content}{flag}</t:{kind}>")
     root = etree.fromstring(page(*written).encode())
     message = root.find(".//{*}SyncFolderItemsResponseMessage")
-    found = strict.item_page([Message(message, None)], None)
+    found = strict.Feed().items(None)([Message(message, None)])
     assert [(c.kind.replace("_", "")[:8], c.item_id) for c in found.changes] == [
         (kind.lower()[:8], item_id) for kind, _, item_id, _ in changes
     ]
