@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 TESTS ?=
+# A file's tests stay together and in order; the last file tells what was seen in all others.
+PARALLEL ?= -n logical --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test coverage lint format audit bench bench-full prove docs clean
@@ -33,10 +35,10 @@ demo: $(TAP) $(PLUGINS) ## the main job: embedded Exchange -> Meltano -> embedde
 	@.venv/bin/python examples/demo.py
 
 test: $(TAP) $(PLUGINS) ## all tests (some of them: make test TESTS=tests/unit)
-	@.venv/bin/python -m pytest $(TESTS)
+	@.venv/bin/python -m pytest $(PARALLEL) $(TESTS)
 
 coverage: $(TAP) $(PLUGINS) ## all tests, then which lines none of them ran
-	@.venv/bin/python -m pytest --cov --cov-report=term $(TESTS)
+	@.venv/bin/python -m pytest $(PARALLEL) --cov --cov-report=term $(TESTS)
 
 lint: $(TAP) $(LINT) ## rules, format, types, dependencies
 	@.venv/bin/ruff check .

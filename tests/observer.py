@@ -1,23 +1,28 @@
 """Watches what the tap asks of every embedded server in this process, over the whole test run.
 
-A plugin of pytest (conftest names it). `tests/test_conformance_of_all.py`, which runs last, tells what it saw.
+A plugin of pytest (conftest names it). `tests/test_conformance_of_all.py`, which runs last, tells what it saw. Where
+pytest-xdist spreads the tests over processes, each leaves what it saw in a file when its tests are done.
 Requests of other clients (exchangelib's own, the tests' bare ones) are told apart by their User-Agent.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections import Counter
-from dataclasses import dataclass, field
+import time
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import pytest
 
 from tap_exchange.demo import endpoint
 from tap_exchange.demo.faults.throttling import Throttles
 from tap_exchange.demo.validation import Validator
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import Iterator
+
     from lxml import etree
 
     from tap_exchange.demo.faultplan import Answer
@@ -25,19 +30,30 @@ if TYPE_CHECKING:
 
 XSD = Path(os.environ.get("EWS_XSD", Path(__file__).resolve().parents[2] / "shared/ews/xsd"))
 LAST = "test_conformance_of_all.py"
+LONGEST_TEST = 170  # seconds
+PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
 @dataclass(slots=True)
 class Seen:
     """What was wrong with requests of the tap, and how many there were."""
 
-    requests: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
     invalid: list[str] = field(default_factory=list)
     not_id_only: list[str] = field(default_factory=list)
     during_back_off: list[str] = field(default_factory=list)
     largest_batch: int = 0
     largest_allowed: int = 10
     """The largest `batch_size` that any run was given."""
+
+    def add(self, other: Seen) -> None:
+        """Add what another process saw."""
+        self.requests += other.requests
+        self.invalid += other.invalid
+        self.not_id_only += other.not_id_only
+        self.during_back_off += other.during_back_off
+        self.largest_batch = max(self.largest_batch, other.largest_batch)
+        self.largest_allowed = max(self.largest_allowed, other.largest_allowed)
 
 
 seen = Seen()
@@ -56,7 +72,7 @@ def describe(record: Request, body: etree._Element) -> None:
     _describe(record, body)
     if not is_the_tap(record):
         return
-    seen.requests[record.operation] += 1
+    seen.requests += 1
     if record.operation.startswith("Sync") and (record.base_shape != "IdOnly" or record.properties):
         seen.not_id_only.append(f"{record.operation}: {record.base_shape} {record.properties}")
     if record.operation == "GetItem":
@@ -82,3 +98,34 @@ Throttles.arrived = arrived  # type: ignore[method-assign]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the last word be the last test."""
     items.sort(key=lambda item: item.path.name == LAST)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leave_what_was_seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    yield
+    if PROCESS:
+        path = _left_by(tmp_path_factory, PROCESS)
+        whole = path.with_suffix(".json")
+        path.write_text(json.dumps(asdict(seen)), encoding="utf-8")
+        path.rename(whole)
+
+
+@pytest.fixture(scope="session")
+def seen_by_all(tmp_path_factory: pytest.TempPathFactory) -> Seen:
+    """What all processes saw; waits until the others have run their tests."""
+    found = Seen()
+    found.add(seen)
+    for number in range(int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))):
+        process = f"gw{number}"
+        path = _left_by(tmp_path_factory, process).with_suffix(".json")
+        deadline = time.monotonic() + LONGEST_TEST
+        while process != PROCESS and not path.exists():
+            assert time.monotonic() < deadline, f"{process} did not tell what it saw"
+            time.sleep(0.1)
+        if process != PROCESS:
+            found.add(Seen(**json.loads(path.read_text(encoding="utf-8"))))
+    return found
+
+
+def _left_by(factory: pytest.TempPathFactory, process: str) -> Path:
+    return factory.getbasetemp().parent / f"seen-by-{process}"

@@ -1,30 +1,35 @@
-"""Runs last: over all tests of this process, what did the tap ask of the embedded servers?"""
+"""Runs last: over all tests, what did the tap ask of the embedded servers that the tests started?"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.observer import seen, validator
+from tests.observer import validator
+
+if TYPE_CHECKING:
+    from tests.observer import Seen
 
 
 @pytest.fixture(autouse=True)
-def _something_was_asked() -> None:
-    if not seen.requests:
-        pytest.skip("no test before this one ran the tap against a server in this process")
+def _something_was_asked(seen_by_all: Seen) -> None:
+    if not seen_by_all.requests:
+        pytest.skip("no test before this one ran the tap against a server in its process")
 
 
 @pytest.mark.skipif(validator is None, reason="Microsoft's schema is not here")
-def test_every_request_was_valid() -> None:
-    assert seen.invalid == []
+def test_every_request_was_valid(seen_by_all: Seen) -> None:
+    assert seen_by_all.invalid == []
 
 
-def test_sync_calls_asked_for_ids_only() -> None:
-    assert seen.not_id_only == []
+def test_sync_calls_asked_for_ids_only(seen_by_all: Seen) -> None:
+    assert seen_by_all.not_id_only == []
 
 
-def test_no_request_asked_for_more_items_than_a_batch() -> None:
-    assert seen.largest_batch <= seen.largest_allowed
+def test_no_request_asked_for_more_items_than_a_batch(seen_by_all: Seen) -> None:
+    assert seen_by_all.largest_batch <= seen_by_all.largest_allowed
 
 
-def test_no_request_fell_into_a_back_off() -> None:
-    assert seen.during_back_off == []
+def test_no_request_fell_into_a_back_off(seen_by_all: Seen) -> None:
+    assert seen_by_all.during_back_off == []
