@@ -183,20 +183,21 @@ class Engine:
             for name in ITEM_STREAMS
             if name in self._streams
         }
-        self._warn_of_unselected(columns, extended)
+        view = self._occurrences(extended, unwanted)
+        self._warn_of_unselected(columns | ({} if view is None else {VIEW: view}), extended)
         return Selection(
             columns,
             self._settings.content,
             frozenset(self._streams),
             self._attachments(),
-            self._occurrences(frozenset(unwanted)),
+            view,
         )
 
-    def _occurrences(self, unwanted: frozenset[str]) -> frozenset[str] | None:
+    def _occurrences(self, extended: tuple[ExtendedProperty, ...], unwanted: frozenset[str]) -> frozenset[str] | None:
         stream = self._streams.get(VIEW)
         if stream is None:
             return None
-        return frozenset(column.name for column in columns_of(VIEW) if stream.selects(column.name)) - unwanted
+        return frozenset(column.name for column in columns_of(VIEW, extended) if stream.selects(column.name)) - unwanted
 
     def _warn_of_unselected(self, columns: Mapping[str, frozenset[str]], extended: Iterable[ExtendedProperty]) -> None:
         """Tell of columns that a setting adds and an older catalog does not know: they would be missing in silence."""

@@ -22,6 +22,7 @@ __all__ = [
     "columns_for_server",
     "columns_of",
     "extended_properties",
+    "extensible_streams",
     "is_version_at_least",
     "item_streams",
     "stream_of",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 OTHER = "other_items"
+VIEW = "calendar_view"
 VERSIONS = (
     "Exchange2007",
     "Exchange2007_SP1",
@@ -81,6 +83,11 @@ def item_streams() -> tuple[str, ...]:
     return tuple(dict.fromkeys(_streams_by_element().values()))
 
 
+def extensible_streams() -> tuple[str, ...]:
+    """Return the streams that can have columns of the user's own: what is stored, and what takes place."""
+    return (*item_streams(), VIEW)
+
+
 def stream_of(element: str) -> str:
     """Return the stream of an EWS element's local name; what is unknown goes to other_items."""
     return _streams_by_element().get(element, OTHER)
@@ -128,8 +135,9 @@ def extended_properties(declared: Iterable[object]) -> tuple[ExtendedProperty, .
     entries = tuple(declared)
     if not entries:
         return ()
-    taken = {stream: frozenset(schema(stream)["properties"]) for stream in item_streams()}
-    return parse_extended_properties(entries, item_streams(), taken)
+    streams = extensible_streams()
+    taken = {stream: frozenset(schema(stream)["properties"]) for stream in streams}
+    return parse_extended_properties(entries, streams, taken)
 
 
 @cache

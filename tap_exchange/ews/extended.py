@@ -6,7 +6,7 @@ The setting `extended_properties` is a list of objects:
     {"column": "project", "property_set": "PublicStrings", "name": "Project", "type": "String"}
     {"column": "task_mode", "property_set": "Common", "id": 34072, "type": "Integer"}
 
-`streams` left out means every item stream. A property set is a GUID or one of the names that EWS
+`streams` left out means every item stream and calendar_view. A property set is a GUID or one of the names that EWS
 knows. Types that end in `Array` make a column of type array. Binary values stay base64.
 """
 
@@ -150,42 +150,42 @@ def answered_key(property_set: str | None, property_id: str | None, name: str | 
 
 def parse_extended_properties(
     declared: Iterable[object],
-    item_streams: tuple[str, ...],
+    streams: tuple[str, ...],
     taken: Mapping[str, frozenset[str]],
 ) -> tuple[ExtendedProperty, ...]:
     """Read the setting `extended_properties`.
 
     Args:
         declared: the objects of the setting.
-        item_streams: the streams that can have such columns.
+        streams: those that can have such columns.
         taken: the columns that each stream has already.
 
     Raises:
         ExtendedPropertyError: one line, when an object says too little, too much or the impossible.
     """
     used = {stream: set(columns) for stream, columns in taken.items()}
-    return tuple(_parse(entry, place, item_streams, used) for place, entry in enumerate(declared, start=1))
+    return tuple(_parse(entry, place, streams, used) for place, entry in enumerate(declared, start=1))
 
 
 def _parse(
     entry: object,
     place: int,
-    item_streams: tuple[str, ...],
+    streams: tuple[str, ...],
     used: dict[str, set[str]],
 ) -> ExtendedProperty:
     try:
-        return _read(entry, item_streams, used)
+        return _read(entry, streams, used)
     except ValueError as error:
         raise ExtendedPropertyError(f"extended_properties, entry {place}: {error}") from None
 
 
-def _read(entry: object, item_streams: tuple[str, ...], used: dict[str, set[str]]) -> ExtendedProperty:
+def _read(entry: object, known: tuple[str, ...], used: dict[str, set[str]]) -> ExtendedProperty:
     if not isinstance(entry, dict):
         raise ValueError("it must be an object")  # noqa: TRY004 - the caller turns it into one line
     if unknown := sorted(set(map(str, entry)) - MEMBERS):
         raise ValueError(f"it has no member {unknown[0]!r}; there are {', '.join(sorted(MEMBERS))}")
     column = _column(entry.get("column"))
-    streams = _streams(entry.get("streams"), item_streams)
+    streams = _streams(entry.get("streams"), known)
     path = _path(entry)
     for stream in streams:
         if column in used.setdefault(stream, set()):
@@ -202,14 +202,14 @@ def _column(name: object) -> str:
     return name
 
 
-def _streams(names: object, item_streams: tuple[str, ...]) -> tuple[str, ...]:
+def _streams(names: object, known: tuple[str, ...]) -> tuple[str, ...]:
     if names is None:
-        return item_streams
+        return known
     if isinstance(names, str) or not isinstance(names, list | tuple) or not names:
         raise ValueError("`streams` must be a list of streams")
     for name in names:
-        if name not in item_streams:
-            raise ValueError(f"there is no stream {name!r}; there are {', '.join(item_streams)}")
+        if name not in known:
+            raise ValueError(f"there is no stream {name!r}; there are {', '.join(known)}")
     return tuple(dict.fromkeys(names))
 
 

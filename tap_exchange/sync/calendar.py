@@ -57,7 +57,8 @@ class Wanted:
     def name(self) -> str:
         """What stands in the mark of a folder whose view is this one: the days, and 12 hex digits of what is asked."""
         content = self.shape.settings
-        text = json.dumps([sorted(self.shape.columns), content.body_type, content.body_max_bytes])
+        own = {entry.column: entry.path.xml for entry in content.extended_properties if VIEW in entry.streams}
+        text = json.dumps([sorted(self.shape.columns), content.body_type, content.body_max_bytes, own])
         return f"{self.window} {blake2b(text.encode(), digest_size=6).hexdigest()}"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_exchange.demo import Exchange, calendar, serve
+from tap_exchange.demo.extended import Extended
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.faults import FolderFails, ItemFails, On, RequestFails, StoreIsDown
 from tap_exchange.demo.recurrence import Recurrence
@@ -309,6 +310,20 @@ def test_another_selection_of_columns_is_another_view(kept: Calendars) -> None:
     kept.check()
     kept.run(selects=["calendar_view.*"], config={"body_type": "text"})
     assert kept.views_listed == 3
+
+
+def test_mapi_properties_are_columns_of_occurrences_and_another_one_is_another_view(kept: Calendars) -> None:
+    series = furnish(kept)
+    series.update(extended={Extended("String", tag=0x3A4A): "C-17", Extended("String", tag=0x3A4B): "C-18"})
+    own = {"column": "customer", "streams": ["calendar_view"], "tag": "0x3A4A", "type": "String"}
+    for _ in range(2):
+        run = kept.run(config={"extended_properties": [own]})
+    assert not run.of("calendar_view"), "nothing has changed since"
+    assert "customer" in run.schemas["calendar_view"]["properties"]
+    assert "customer" not in run.schemas["calendar_items"]["properties"]
+    rows = kept.run(config={"extended_properties": [own | {"tag": "0x3A4B"}]}).of("calendar_view")
+    assert {row["customer"] for row in rows if row["subject"] == "daily"} == {"C-18"}
+    assert {row["customer"] for row in rows if row["subject"] == "single"} == {None}
 
 
 def test_a_sample_has_a_few_occurrences_and_moves_no_bookmark(kept: Calendars) -> None:
