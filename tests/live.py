@@ -30,6 +30,10 @@ KEYS = {
     "attachments": ("attachment_key",),
     "listed_items": ("folder_key", "item_key"),
     "corrupt_items": ("item_key", "stage"),
+    "inbox_rules": ("rule_key",),
+    "out_of_office": ("mailbox",),
+    "delegates": ("delegate_key",),
+    "rooms": ("room_list", "room"),
 }
 
 

@@ -30,6 +30,7 @@ ITEM_STREAMS = (
     "posts",
     "other_items",
 )
+RESET_STREAMS = (*ITEM_STREAMS, "attachments", "calendar_view", "listed_items")
 SECOND = timedelta(seconds=1)
 
 
@@ -97,9 +98,9 @@ class Story:
         return key
 
     def start_over(self, folder: str, *streams: str) -> None:
-        """Start a folder over: what was written before is void, in all item streams or in these."""
+        """Start a folder over: what was written before is void, in all streams of its items or in these."""
         at = self.tick().isoformat(timespec="microseconds") + "Z"
-        self.resets[folder] = self.resets.get(folder, {}) | dict.fromkeys(streams or ITEM_STREAMS, at)
+        self.resets[folder] = self.resets.get(folder, {}) | dict.fromkeys(streams or RESET_STREAMS, at)
         self.sync(folder)
 
     def start_hierarchy_over(self) -> None:

@@ -64,6 +64,8 @@ SELECT
   CAST(JSON_VALUE(s.resets, '$.tasks') AS TIMESTAMP) AS tasks_reset_at,
   CAST(JSON_VALUE(s.resets, '$.posts') AS TIMESTAMP) AS posts_reset_at,
   CAST(JSON_VALUE(s.resets, '$.other_items') AS TIMESTAMP) AS other_items_reset_at,
+  CAST(JSON_VALUE(s.resets, '$.attachments') AS TIMESTAMP) AS attachments_reset_at,
+  CAST(JSON_VALUE(s.resets, '$.calendar_view') AS TIMESTAMP) AS calendar_view_reset_at,
   CASE
     WHEN f.deleted_at IS NULL AND f.excluded_at IS NULL AND m.left_at IS NULL
       AND (m.hierarchy_reset_at IS NULL OR f.synced_at >= m.hierarchy_reset_at)
@@ -116,6 +118,8 @@ SELECT
     WHEN 'tasks' THEN f.tasks_reset_at
     WHEN 'posts' THEN f.posts_reset_at
     WHEN 'other_items' THEN f.other_items_reset_at
+    WHEN 'attachments' THEN f.attachments_reset_at
+    WHEN 'calendar_view' THEN f.calendar_view_reset_at
   END AS reset_at,
   c.*
 FROM (
@@ -277,7 +281,12 @@ IF 'corrupt_items' IN UNNEST(present) THEN
   EXECUTE IMMEDIATE REPLACE('''
   CREATE OR REPLACE VIEW `<dataset>.live_corrupt_items` AS
   SELECT k.*
-  FROM `<dataset>.corrupt_items` AS k
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.corrupt_items` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS k
   JOIN `<dataset>.folder_state` AS f ON f.live_folder_key = k.folder_key
   LEFT JOIN `<dataset>.kept_item_changes` AS gone
     ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
@@ -292,6 +301,76 @@ IF 'corrupt_items' IN UNNEST(present) THEN
       WHEN 'tasks' THEN f.tasks_reset_at
       WHEN 'posts' THEN f.posts_reset_at
       WHEN 'other_items' THEN f.other_items_reset_at
+      WHEN 'attachments' THEN f.attachments_reset_at
+      WHEN 'calendar_view' THEN f.calendar_view_reset_at
     END, FALSE)
+  ''', '<dataset>', dataset);
+END IF;
+
+IF 'inbox_rules' IN UNNEST(present) THEN
+  EXECUTE IMMEDIATE REPLACE('''
+  CREATE OR REPLACE VIEW `<dataset>.live_inbox_rules` AS
+  SELECT p.*
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.inbox_rules` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS p
+  LEFT JOIN `<dataset>.mailboxes` AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+  WHERE p.deleted_at IS NULL
+    AND m.left_at IS NULL
+    AND coalesce(p.feed_id = m.feed_id, TRUE)
+  ''', '<dataset>', dataset);
+END IF;
+
+IF 'out_of_office' IN UNNEST(present) THEN
+  EXECUTE IMMEDIATE REPLACE('''
+  CREATE OR REPLACE VIEW `<dataset>.live_out_of_office` AS
+  SELECT p.*
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.out_of_office` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS p
+  LEFT JOIN `<dataset>.mailboxes` AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+  WHERE p.deleted_at IS NULL
+    AND m.left_at IS NULL
+    AND coalesce(p.feed_id = m.feed_id, TRUE)
+  ''', '<dataset>', dataset);
+END IF;
+
+IF 'delegates' IN UNNEST(present) THEN
+  EXECUTE IMMEDIATE REPLACE('''
+  CREATE OR REPLACE VIEW `<dataset>.live_delegates` AS
+  SELECT p.*
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.delegates` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS p
+  LEFT JOIN `<dataset>.mailboxes` AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+  WHERE p.deleted_at IS NULL
+    AND m.left_at IS NULL
+    AND coalesce(p.feed_id = m.feed_id, TRUE)
+  ''', '<dataset>', dataset);
+END IF;
+
+IF 'rooms' IN UNNEST(present) THEN
+  EXECUTE IMMEDIATE REPLACE('''
+  CREATE OR REPLACE VIEW `<dataset>.live_rooms` AS
+  SELECT p.*
+  FROM (
+    SELECT t.*
+    FROM `<dataset>.rooms` AS t
+    LEFT JOIN `<dataset>.sync_gaps` AS g ON g.feed_id = t.feed_id
+    WHERE NOT coalesce(MOD(RANGE_BUCKET(t.synced_at, g.ends), 2) = 1, FALSE)
+  ) AS p
+  LEFT JOIN `<dataset>.mailboxes` AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+  WHERE p.deleted_at IS NULL
+    AND m.left_at IS NULL
+    AND coalesce(p.feed_id = m.feed_id, TRUE)
   ''', '<dataset>', dataset);
 END IF;

@@ -57,6 +57,8 @@ SELECT
   CAST(s.resets ->> 'tasks' AS TIMESTAMP) AS tasks_reset_at,
   CAST(s.resets ->> 'posts' AS TIMESTAMP) AS posts_reset_at,
   CAST(s.resets ->> 'other_items' AS TIMESTAMP) AS other_items_reset_at,
+  CAST(s.resets ->> 'attachments' AS TIMESTAMP) AS attachments_reset_at,
+  CAST(s.resets ->> 'calendar_view' AS TIMESTAMP) AS calendar_view_reset_at,
   CASE
     WHEN f.deleted_at IS NULL AND f.excluded_at IS NULL AND m.left_at IS NULL
       AND (m.hierarchy_reset_at IS NULL OR f.synced_at >= m.hierarchy_reset_at)
@@ -95,6 +97,8 @@ SELECT
     WHEN 'tasks' THEN f.tasks_reset_at
     WHEN 'posts' THEN f.posts_reset_at
     WHEN 'other_items' THEN f.other_items_reset_at
+    WHEN 'attachments' THEN f.attachments_reset_at
+    WHEN 'calendar_view' THEN f.calendar_view_reset_at
   END AS reset_at,
   c.*
 FROM (
@@ -233,7 +237,14 @@ JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.
 
 CREATE OR REPLACE VIEW live_corrupt_items AS
 SELECT k.*
-FROM corrupt_items AS k
+FROM (
+  SELECT t.*
+  FROM corrupt_items AS t
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
+) AS k
 JOIN folder_state AS f ON f.live_folder_key = k.folder_key
 LEFT JOIN kept_item_changes AS gone
   ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
@@ -248,4 +259,66 @@ WHERE k.resolved_at IS NULL
     WHEN 'tasks' THEN f.tasks_reset_at
     WHEN 'posts' THEN f.posts_reset_at
     WHEN 'other_items' THEN f.other_items_reset_at
+    WHEN 'attachments' THEN f.attachments_reset_at
+    WHEN 'calendar_view' THEN f.calendar_view_reset_at
   END, FALSE);
+
+CREATE OR REPLACE VIEW live_inbox_rules AS
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM inbox_rules AS t
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE);
+
+CREATE OR REPLACE VIEW live_out_of_office AS
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM out_of_office AS t
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE);
+
+CREATE OR REPLACE VIEW live_delegates AS
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM delegates AS t
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE);
+
+CREATE OR REPLACE VIEW live_rooms AS
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM rooms AS t
+  LEFT JOIN sync_gaps AS g
+    ON g.feed_id = t.feed_id AND g.hour = date_trunc('hour', t.synced_at)
+    AND t.synced_at > g.starts_at AND t.synced_at < g.ends_at
+  WHERE g.feed_id IS NULL
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE);

@@ -102,6 +102,8 @@ SELECT DISTINCT ON (f.folder_key)
   (s.resets::jsonb ->> 'tasks')::timestamptz@zone@ AS tasks_reset_at,
   (s.resets::jsonb ->> 'posts')::timestamptz@zone@ AS posts_reset_at,
   (s.resets::jsonb ->> 'other_items')::timestamptz@zone@ AS other_items_reset_at,
+  (s.resets::jsonb ->> 'attachments')::timestamptz@zone@ AS attachments_reset_at,
+  (s.resets::jsonb ->> 'calendar_view')::timestamptz@zone@ AS calendar_view_reset_at,
   CASE
     WHEN f.deleted_at IS NULL AND f.excluded_at IS NULL AND m.left_at IS NULL
       AND (m.hierarchy_reset_at IS NULL OR f.synced_at >= m.hierarchy_reset_at)
@@ -144,6 +146,8 @@ SELECT
     WHEN 'tasks' THEN f.tasks_reset_at
     WHEN 'posts' THEN f.posts_reset_at
     WHEN 'other_items' THEN f.other_items_reset_at
+    WHEN 'attachments' THEN f.attachments_reset_at
+    WHEN 'calendar_view' THEN f.calendar_view_reset_at
   END AS reset_at,
   c.*
 FROM (
@@ -193,7 +197,13 @@ JOIN folder_state AS f ON f.live_folder_key = v.folder_key AND v.viewed_at >= f.
 $view$, 'calendar_view', NULL),
       (11, 'live_corrupt_items', $view$
 SELECT k.*
-FROM corrupt_items AS k
+FROM (
+  SELECT t.*
+  FROM corrupt_items AS t
+  WHERE (
+    t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS k
 JOIN folder_state AS f ON f.live_folder_key = k.folder_key
 LEFT JOIN kept_item_changes AS gone
   ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
@@ -208,8 +218,66 @@ WHERE k.resolved_at IS NULL
     WHEN 'tasks' THEN f.tasks_reset_at
     WHEN 'posts' THEN f.posts_reset_at
     WHEN 'other_items' THEN f.other_items_reset_at
+    WHEN 'attachments' THEN f.attachments_reset_at
+    WHEN 'calendar_view' THEN f.calendar_view_reset_at
   END, FALSE)
-$view$, 'corrupt_items', NULL)
+$view$, 'corrupt_items', NULL),
+      (12, 'live_inbox_rules', $view$
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM inbox_rules AS t
+  WHERE (
+    t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE)
+$view$, 'inbox_rules', NULL),
+      (13, 'live_out_of_office', $view$
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM out_of_office AS t
+  WHERE (
+    t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE)
+$view$, 'out_of_office', NULL),
+      (14, 'live_delegates', $view$
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM delegates AS t
+  WHERE (
+    t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE)
+$view$, 'delegates', NULL),
+      (15, 'live_rooms', $view$
+SELECT p.*
+FROM (
+  SELECT t.*
+  FROM rooms AS t
+  WHERE (
+    t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+  ) IS NOT TRUE
+) AS p
+LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE)
+$view$, 'rooms', NULL)
     ) AS views (place, name, query, needs, otherwise)
     ORDER BY place
   LOOP

@@ -29,6 +29,8 @@ ITEM_STREAMS = (
     "posts",
     "other_items",
 )
+# Small tables, of which each run writes all there is: rows of a state that was given up are void.
+PERSONAL_STREAMS = ("inbox_rules", "out_of_office", "delegates", "rooms")
 # What every item has, whatever its class: the columns of live_items.
 COMMON = "mailbox, store, folder_key, folder_id, item_key, item_id, change_key, feed_id, synced_at, origin"
 # Stands for an item stream in a text that is completed for each of them when it runs.
@@ -36,6 +38,8 @@ EACH = "@stream@"
 
 READ_FLAGS = """LEFT JOIN {of kept_item_changes} AS r
   ON r.item_key = m.item_key AND r.change_type = 'read_flag' AND r.synced_at > m.synced_at"""
+# Streams that the resets of a folder name; listed items are counted by their stamp alone.
+RESETS = (*ITEM_STREAMS, "attachments", "calendar_view")
 NOT_DELETED = "\nAND m._sdc_deleted_at IS NULL"
 MEMBER = "SELECT '{stream}' AS stream, {common} FROM {of live_{stream}}"
 NEWEST_FLAG = "coalesce(r.is_read, m.is_read) AS is_read"
@@ -76,7 +80,8 @@ def views(dialect: Dialect) -> Iterator[View]:
         head, body = section.split("\n", 1)
         name, _, needs = head.partition(" ")
         query, _, otherwise = body.partition("\n--- or\n")
-        for stream in dialect.streams if "{stream}" in name else ("",):
+        told_for = {"live_{stream}": dialect.streams, "live_{personal}": PERSONAL_STREAMS}
+        for stream in told_for.get(name, ("",)):
             fill = partial(told, dialect, stream=stream)
             yield View(fill(name), fill(needs) or None, fill(query), fill(otherwise) or None)
 
@@ -94,16 +99,18 @@ def said(dialect: Dialect, word: str, about: list[str], stream: str) -> str:
     """Say one word of the rules in a dialect."""
     words: dict[str, Callable[[], str]] = {
         "stream": lambda: stream,
+        "personal": lambda: stream,
         "common": lambda: COMMON,
         "of": lambda: dialect.of.format(*about),
         "gaps": lambda: dialect.gaps,
         "kept": lambda: dialect.kept(about[0], tuple(about[1:])),
+        "kept_personal": lambda: dialect.kept(stream, tuple(schema(stream)["key_properties"])),
         "last_changes": dialect.last_changes.strip,
         "distinct": lambda: dialect.distinct.format(*about),
         "latest": lambda: dialect.latest.format(*about),
-        "resets": lambda: "\n".join(f"{dialect.time.format('s.resets', s)} AS {s}_reset_at," for s in ITEM_STREAMS),
+        "resets": lambda: "\n".join(f"{dialect.time.format('s.resets', s)} AS {s}_reset_at," for s in RESETS),
         "reset_of": lambda: "\n".join(
-            [f"CASE {about[0]}", *(f"  WHEN '{s}' THEN f.{s}_reset_at" for s in ITEM_STREAMS), "END"]
+            [f"CASE {about[0]}", *(f"  WHEN '{s}' THEN f.{s}_reset_at" for s in RESETS), "END"]
         ),
         "columns": lambda: dialect.columns(stream),
         "read_flags": lambda: "@read_flags@" if stream == EACH else READ_FLAGS if has_read_flag(stream) else "",
@@ -122,6 +129,11 @@ def schema(stream: str) -> dict[str, Any]:
 def has_read_flag(stream: str) -> bool:
     """Tell whether a stream's items can be read and unread."""
     return "is_read" in schema(stream)["properties"]
+
+
+def reported(table: str, row: str, break_: str = " ") -> str:
+    """Say that a feed reported a row; tables without an origin are told anew by each run, all that a state may lose."""
+    return f"{row}.origin = 'feed'{break_}AND " if "origin" in schema(table)["properties"] else ""
 
 
 def starred(stream: str) -> str:
@@ -147,7 +159,7 @@ def indented(text: str, spaces: int = 2) -> str:
 
 POSTGRESQL = Dialect(
     gaps=template("gaps_postgresql"),
-    kept=lambda table, _: template("kept_postgresql", table=table).strip(),
+    kept=lambda table, _: template("kept_postgresql", table=table, reported=reported(table, "t", "\n    ")).strip(),
     time="({0}::jsonb ->> '{1}')::timestamptz@zone@",
     distinct="DISTINCT ON ({0})",
     latest="ORDER BY {0}, {1} DESC NULLS LAST",
@@ -184,7 +196,7 @@ def quoted(text: str | None) -> str:
 
 DUCKDB = Dialect(
     gaps=template("gaps_duckdb", gaps=indented(template("gaps")).strip()),
-    kept=lambda table, _: template("kept_duckdb", table=table).strip(),
+    kept=lambda table, _: template("kept_duckdb", table=table, reported=reported(table, "t")).strip(),
     last_changes=template("last_changes"),
     time="CAST({0} ->> '{1}' AS TIMESTAMP)",
     distinct="",
@@ -235,6 +247,7 @@ def kept_by_key(table: str, key: tuple[str, ...]) -> str:
     return template(
         "kept_snowflake",
         table=table,
+        reported=reported(table, "w"),
         keys=", ".join(f"w.{column}" for column in key),
         same=" AND ".join(f"lost.{column} = t.{column}" for column in key),
         key=key[0],
@@ -275,7 +288,7 @@ def snowflake_view(view: View) -> str:
 
 BIGQUERY = Dialect(
     gaps=template("gaps_bigquery", gaps=indented(template("gaps")).strip()),
-    kept=lambda table, _: template("kept_bigquery", table=table).strip(),
+    kept=lambda table, _: template("kept_bigquery", table=table, reported=reported(table, "t")).strip(),
     time="CAST(JSON_VALUE({0}, '$.{1}') AS TIMESTAMP)",
     distinct="",
     latest="WHERE TRUE\nQUALIFY row_number() OVER (PARTITION BY {0} ORDER BY {1} DESC) = 1",

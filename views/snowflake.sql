@@ -57,6 +57,8 @@ BEGIN
     TO_TIMESTAMP_NTZ(GET(s.resets, 'tasks')::STRING) AS tasks_reset_at,
     TO_TIMESTAMP_NTZ(GET(s.resets, 'posts')::STRING) AS posts_reset_at,
     TO_TIMESTAMP_NTZ(GET(s.resets, 'other_items')::STRING) AS other_items_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'attachments')::STRING) AS attachments_reset_at,
+    TO_TIMESTAMP_NTZ(GET(s.resets, 'calendar_view')::STRING) AS calendar_view_reset_at,
     CASE
       WHEN f.deleted_at IS NULL AND f.excluded_at IS NULL AND m.left_at IS NULL
         AND (m.hierarchy_reset_at IS NULL OR f.synced_at >= m.hierarchy_reset_at)
@@ -105,6 +107,8 @@ BEGIN
       WHEN 'tasks' THEN f.tasks_reset_at
       WHEN 'posts' THEN f.posts_reset_at
       WHEN 'other_items' THEN f.other_items_reset_at
+      WHEN 'attachments' THEN f.attachments_reset_at
+      WHEN 'calendar_view' THEN f.calendar_view_reset_at
     END AS reset_at,
     c.*
   FROM (
@@ -250,7 +254,17 @@ BEGIN
   IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'CORRUPT_ITEMS')) THEN
     CREATE OR REPLACE VIEW live_corrupt_items AS
     SELECT k.*
-    FROM corrupt_items AS k
+    FROM (
+      SELECT t.*
+      FROM corrupt_items AS t
+      LEFT JOIN (
+        SELECT w.item_key, w.stage
+        FROM corrupt_items AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.synced_at < g.ends_at
+      ) AS lost ON lost.item_key = t.item_key AND lost.stage = t.stage
+      WHERE lost.item_key IS NULL
+    ) AS k
     JOIN folder_state AS f ON f.live_folder_key = k.folder_key
     LEFT JOIN kept_item_changes AS gone
       ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
@@ -265,7 +279,89 @@ BEGIN
         WHEN 'tasks' THEN f.tasks_reset_at
         WHEN 'posts' THEN f.posts_reset_at
         WHEN 'other_items' THEN f.other_items_reset_at
+        WHEN 'attachments' THEN f.attachments_reset_at
+        WHEN 'calendar_view' THEN f.calendar_view_reset_at
       END, FALSE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'INBOX_RULES')) THEN
+    CREATE OR REPLACE VIEW live_inbox_rules AS
+    SELECT p.*
+    FROM (
+      SELECT t.*
+      FROM inbox_rules AS t
+      LEFT JOIN (
+        SELECT w.rule_key
+        FROM inbox_rules AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.synced_at < g.ends_at
+      ) AS lost ON lost.rule_key = t.rule_key
+      WHERE lost.rule_key IS NULL
+    ) AS p
+    LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+    WHERE p.deleted_at IS NULL
+      AND m.left_at IS NULL
+      AND coalesce(p.feed_id = m.feed_id, TRUE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'OUT_OF_OFFICE')) THEN
+    CREATE OR REPLACE VIEW live_out_of_office AS
+    SELECT p.*
+    FROM (
+      SELECT t.*
+      FROM out_of_office AS t
+      LEFT JOIN (
+        SELECT w.mailbox
+        FROM out_of_office AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.synced_at < g.ends_at
+      ) AS lost ON lost.mailbox = t.mailbox
+      WHERE lost.mailbox IS NULL
+    ) AS p
+    LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+    WHERE p.deleted_at IS NULL
+      AND m.left_at IS NULL
+      AND coalesce(p.feed_id = m.feed_id, TRUE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'DELEGATES')) THEN
+    CREATE OR REPLACE VIEW live_delegates AS
+    SELECT p.*
+    FROM (
+      SELECT t.*
+      FROM delegates AS t
+      LEFT JOIN (
+        SELECT w.delegate_key
+        FROM delegates AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.synced_at < g.ends_at
+      ) AS lost ON lost.delegate_key = t.delegate_key
+      WHERE lost.delegate_key IS NULL
+    ) AS p
+    LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+    WHERE p.deleted_at IS NULL
+      AND m.left_at IS NULL
+      AND coalesce(p.feed_id = m.feed_id, TRUE);
+  END IF;
+
+  IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'ROOMS')) THEN
+    CREATE OR REPLACE VIEW live_rooms AS
+    SELECT p.*
+    FROM (
+      SELECT t.*
+      FROM rooms AS t
+      LEFT JOIN (
+        SELECT w.room_list, w.room
+        FROM rooms AS w
+        ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
+        WHERE w.synced_at < g.ends_at
+      ) AS lost ON lost.room_list = t.room_list AND lost.room = t.room
+      WHERE lost.room_list IS NULL
+    ) AS p
+    LEFT JOIN mailboxes AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+    WHERE p.deleted_at IS NULL
+      AND m.left_at IS NULL
+      AND coalesce(p.feed_id = m.feed_id, TRUE);
   END IF;
 END;
 $$;

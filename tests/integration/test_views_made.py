@@ -29,6 +29,10 @@ VIEWS = {"live_" + stream for stream in (*ITEM_STREAMS, "folders", "items", "att
     "live_listed_items",
     "live_item_changes",
     "live_corrupt_items",
+    "live_inbox_rules",
+    "live_out_of_office",
+    "live_delegates",
+    "live_rooms",
 }
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.warehouses import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.story import Story
     from tests.warehouses import Warehouse
 
@@ -199,3 +201,105 @@ def test_corrupt_items_are_shown_until_they_are_resolved_deleted_or_void(warehou
     story.change(inbox, deleted, "delete")
     story.start_over(other)
     assert shown(warehouse, story, "corrupt_items") == {f"{open_} load"}
+
+
+@pytest.mark.parametrize("stream", ["attachments", "calendar_view"])
+def test_what_was_corrupt_before_its_folder_was_started_over_is_not_shown(
+    warehouse: Warehouse, story: Story, stream: str
+) -> None:
+    folder = story.folder("Calendar")
+    item = story.item(folder)
+    story.write("corrupt_items", folder_key=folder, item_key=item, stage="some", stream=stream)
+    story.start_over(folder)
+    assert shown(warehouse, story, "corrupt_items") == set()
+
+
+def test_a_corrupt_item_that_a_lost_page_named_is_shown_only_when_it_is_found_again(
+    warehouse: Warehouse, story: Story
+) -> None:
+    inbox = story.folder("Inbox")
+    story.state()
+    stays, gone = story.key("stays"), story.key("deleted before the next run")
+    for item in (stays, gone):
+        story.write("corrupt_items", folder_key=inbox, item_key=item, stage="load", stream="messages")
+    story.run()
+    story.sync(inbox)
+    story.write("corrupt_items", folder_key=inbox, item_key=stays, stage="load", stream="messages")
+    assert shown(warehouse, story, "corrupt_items") == {f"{stays} load"}
+
+
+# --- the small tables -------------------------------------------------------------------------
+
+SMALL = {
+    "inbox_rules": lambda name: {"rule_key": name},
+    "delegates": lambda name: {"delegate_key": name},
+    "rooms": lambda name: {"room_list": "all", "room": name},
+}
+
+
+def ask(story: Story, stream: str, *names: str, gone: Sequence[str] = ()) -> None:
+    """Write all there is of a small table, and what is there no longer."""
+    at = story.tick()
+    for name in names:
+        story.write(stream, **SMALL[stream](name), listed_at=at)
+    for name in gone:
+        story.write(stream, **SMALL[stream](name), listed_at=at, deleted_at=at)
+
+
+@pytest.fixture(params=list(SMALL))
+def small(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def names(warehouse: Warehouse, story: Story, stream: str) -> set[str]:
+    """Load the whole story and return the last part of the keys that a small table's view shows."""
+    return {key.rpartition(" ")[2] for key in shown(warehouse, story, stream)}
+
+
+def test_what_is_there_no_longer_is_hidden(warehouse: Warehouse, story: Story, small: str) -> None:
+    ask(story, small, "stays", "goes")
+    story.state()
+    story.run()
+    ask(story, small, "stays", gone=["goes"])
+    assert names(warehouse, story, small) == {"stays"}
+
+
+def test_what_a_lost_run_told_is_shown_only_when_it_is_told_again(
+    warehouse: Warehouse, story: Story, small: str
+) -> None:
+    story.state()
+    ask(story, small, "stays", "came and went")
+    story.run()
+    ask(story, small, "stays")
+    assert names(warehouse, story, small) == {"stays"}
+
+
+def test_what_a_state_knew_that_was_given_up_is_hidden(warehouse: Warehouse, story: Story, small: str) -> None:
+    ask(story, small, "stays", "gone meanwhile")
+    story.run()
+    ask(story, small, "stays")
+    assert names(warehouse, story, small) == {"stays"}
+
+
+def test_what_a_run_that_asks_only_for_news_leaves_alone_is_shown(
+    warehouse: Warehouse, story: Story, small: str
+) -> None:
+    ask(story, small, "stays")
+    story.state()
+    story.run()
+    assert names(warehouse, story, small) == {"stays"}
+
+
+def test_a_mailbox_that_left_takes_its_small_tables_along(warehouse: Warehouse, story: Story, small: str) -> None:
+    ask(story, small, "its own")
+    story.write("out_of_office", oof_state="Enabled")
+    story.mailboxes(left_at=story.tick())
+    assert names(warehouse, story, small) == set()
+    assert warehouse.live("out_of_office") == {}
+
+
+def test_an_absence_is_shown_as_it_is(warehouse: Warehouse, story: Story) -> None:
+    for state in ("Scheduled", "Disabled"):
+        story.write("out_of_office", oof_state=state)
+    warehouse.load(story.rows)
+    assert [row["oof_state"] for row in warehouse.live("out_of_office").values()] == ["Disabled"]

@@ -2,7 +2,6 @@
   SELECT t.*
   FROM {table} AS t
   WHERE (
-    t.origin = 'feed'
-    AND t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
+    {reported}t.synced_at <@ (SELECT gaps FROM sync_gaps)[array_position((SELECT feeds FROM sync_gaps), t.feed_id)]
   ) IS NOT TRUE
 )

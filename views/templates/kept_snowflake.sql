@@ -5,7 +5,7 @@
     SELECT {keys}
     FROM {table} AS w
     ASOF JOIN sync_gaps AS g MATCH_CONDITION (w.synced_at > g.starts_at) ON g.feed_id = w.feed_id
-    WHERE w.origin = 'feed' AND w.synced_at < g.ends_at
+    WHERE {reported}w.synced_at < g.ends_at
   ) AS lost ON {same}
   WHERE lost.{key} IS NULL
 )

@@ -78,10 +78,18 @@ JOIN {of folder_state} AS f ON f.live_folder_key = v.folder_key AND v.viewed_at 
 
 --- live_corrupt_items corrupt_items
 SELECT k.*
-FROM {of corrupt_items} AS k
+FROM {kept corrupt_items item_key stage} AS k
 JOIN {of folder_state} AS f ON f.live_folder_key = k.folder_key
 LEFT JOIN {of kept_item_changes} AS gone
   ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
 WHERE k.resolved_at IS NULL
   AND gone.item_key IS NULL
   AND NOT coalesce(k.synced_at < {reset_of k.stream}, FALSE)
+
+--- live_{personal} {personal}
+SELECT p.*
+FROM {kept_personal} AS p
+LEFT JOIN {of mailboxes} AS m ON m.mailbox = p.mailbox AND m.store = 'primary'
+WHERE p.deleted_at IS NULL
+  AND m.left_at IS NULL
+  AND coalesce(p.feed_id = m.feed_id, TRUE)
