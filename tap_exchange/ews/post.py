@@ -105,7 +105,16 @@ def post(
         TooSlowError: it takes too long.
         RequestTooBig: it is larger than `most`.
     """
-    response = session.send(request, stream=True, timeout=timeout, allow_redirects=False)
+    # What the session's settings say is said here, or requests asks them again for each request.
+    response = session.send(
+        request,
+        stream=True,
+        timeout=timeout,
+        allow_redirects=False,
+        verify=session.verify,
+        cert=session.cert,
+        proxies=session.proxies,
+    )
     deadline = time.monotonic() + longest
     try:
         taken = take if response.status_code == OK else None

@@ -160,10 +160,16 @@ class _NtlmAuth(HttpNtlmAuth):
 
 
 class _Adapter(HTTPAdapter):
-    """One connection; the network's client certificate in its handshake."""
+    """One connection; the network's client certificate in its handshake.
+
+    requests would look for its connection pool, and for the file of authorities, anew with each request.
+    """
 
     def __init__(self, network: Network) -> None:
         self._context = network.context()
+        self._way: tuple[object, ...] | None = None
+        self._pool: Any = None
+        self._verified = False
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
@@ -175,6 +181,31 @@ class _Adapter(HTTPAdapter):
         if self._context is not None:
             options["ssl_context"] = self._context
         return super().proxy_manager_for(proxy, **options)
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str | None,  # noqa: FBT001 - requests' own signature
+        proxies: Any = None,  # noqa: ANN401
+        cert: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Return the pool of the way that the last request went, if this one goes the same."""
+        way = (request.url, verify, cert, dict(proxies or {}))
+        if way != self._way:
+            self._pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            self._way, self._verified = way, False
+        return self._pool
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:  # noqa: ANN401
+        """Tell the pool once what to trust."""
+        if not self._verified:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            self._verified = True
+
+    def close(self) -> None:
+        """Close the connection, and forget it."""
+        self._way = self._pool = None
+        super().close()
 
 
 def _check_authorities(name: str, path: str) -> None:

@@ -36,7 +36,7 @@ class ExchangeStream(Stream):
         self._schema_written = False
         self._received = 0
         self._is_plain: bool | None = None
-        self._left_out: list[str] = []
+        self._left_out: frozenset[str] = frozenset()
         properties = without_extensions(self.map["properties"])
         super().__init__(tap=tap, schema={"type": "object", "properties": properties}, name=name)
         self.forced_replication_method = "LOG_BASED"
@@ -138,7 +138,7 @@ class ExchangeStream(Stream):
 
         It does with stream maps, flattening, or a catalog that deselects parts of a column.
         """
-        self._left_out = [column for column in self.map["properties"] if not self.mask["properties", column]]
+        self._left_out = frozenset(column for column in self.map["properties"] if not self.mask["properties", column])
         parts = (
             selected
             for (_, column, *below), selected in (item for item in self.mask.items() if item[0])
@@ -150,8 +150,9 @@ class ExchangeStream(Stream):
 
     def _write_plainly(self, record: Record) -> None:
         """Write what `_write_record_message` would, which walks through every value of each record first."""
-        for column in self._left_out:
-            record.pop(column, None)
+        if not self._left_out.isdisjoint(record):
+            for column in self._left_out:
+                record.pop(column, None)
         self._tap.outlet.write_record(self.name, record, f"{record['synced_at'][:-1]}+00:00")
         self.state_manager.is_flushed = False
 
