@@ -60,6 +60,7 @@ class FolderMark(TypedDict, total=False):
     selection: str
     dates: DatesMark
     resets: dict[str, str]
+    filling: list[str]
     fed: list[str]
     pending: list[Pending]
     corrupt: dict[str, CorruptMark]

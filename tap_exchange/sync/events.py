@@ -102,6 +102,7 @@ def has_work(mark: FolderMark, store: StoreSync) -> bool:
         or mark.get("ignored")
         or mark.get("listed_at")
         or mark.get("selection") != store.run.fingerprint
+        or mark.get("filling")
         or reaches_elsewhere(mark, Since(store.run.settings.start_date))
         or is_due(store.run, mark)
     )

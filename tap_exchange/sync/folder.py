@@ -181,6 +181,15 @@ class FolderSync:
     def adopt_selection(self) -> None:
         """Note that the bookmark is true for the present selection."""
         self.mark["selection"] = self.store.run.fingerprint
+        self.mark.pop("filling", None)
+
+    def stale_streams(self) -> frozenset[str]:
+        """Return the selected streams whose rows do not hold what is selected.
+
+        An older selection left them out, or a fill made their rows void and was broken off.
+        """
+        streams = self.selection.stale_streams(self.store.run.bookmarks.selection(self.mark.get("selection")))
+        return streams | self.selection.filled_with(self.mark.get("filling", ()))
 
     # The story of one run
 
@@ -230,7 +239,7 @@ class FolderSync:
             await self._try_pending()
         if self.mark.get("ignored"):
             await watch(self)
-        stale = self.selection.stale_streams(self.store.run.bookmarks.selection(self.mark.get("selection")))
+        stale = self.stale_streams()
         if scoped.is_dated(self):
             await scoped.go_on(self, stale)
             return
@@ -332,7 +341,10 @@ class FolderSync:
 
         def advance() -> None:
             self.mark["resets"] = resets
-            if streams is None:
+            if streams is not None:
+                self.mark["filling"] = sorted({*self.mark.get("filling", ()), *names})
+            else:
+                self.mark.pop("filling", None)
                 self.mark.pop("sync_state", None)
                 self.mark.pop("pending", None)
                 self.mark.pop("dates", None)

@@ -77,7 +77,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     await folder.follow(folder.mark["sync_state"], adopt=not stale)
     if folder.must_stop():
         return
-    if folder.mark.get("selection") == folder.store.run.fingerprint:  # so it is now, when the state was refused
+    if not folder.stale_streams():  # any more: the state was refused, and the folder is started over
         stale = frozenset()
     if "dates" not in folder.mark:  # everything was wanted so far
         folder.mark["dates"] = {"since": EVERYTHING, "lowest": EVERYTHING}

@@ -11,7 +11,7 @@ from tap_exchange.ews.shapes import BODIES, ContentSettings, Shape, shape, strea
 from tap_exchange.sync.files import FileStore, without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ITEM_STREAMS = (
     "messages",
@@ -115,6 +115,13 @@ class Selection:
         if self.attachments is not None and self.attachments.to_state() != old.get("attachments"):
             return frozenset(self.columns) | {ATTACHMENTS}
         return frozenset(stream for stream in self.columns if self._is_stale(stream, old))
+
+    def filled_with(self, streams: Iterable[str]) -> frozenset[str]:
+        """Return the streams of a fill that are selected; with attachments, those of all items."""
+        filled = frozenset(streams)
+        if ATTACHMENTS in filled and self.attachments is not None:
+            return frozenset(self.columns) | {ATTACHMENTS}
+        return filled & self.columns.keys()
 
     def _is_stale(self, stream: str, old: Mapping[str, Any]) -> bool:
         columns = old["streams"].get(stream)

@@ -1,0 +1,67 @@
+"""Runs that were broken off at bad moments, each followed by one with other settings; the model test found them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_exchange.demo import Exchange
+from tests.kept import Kept, kept
+from tests.warehouses import JSONLines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.pipeline import TapRun
+
+NOW = datetime(2026, 1, 20, tzinfo=timezone.utc)
+BEFORE_ALL = {"start_date": "2026-01-01"}
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
+    made = JSONLines(tmp_path_factory.mktemp("tables"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world(tables: JSONLines, tmp_path: Path) -> Iterator[Kept]:
+    tables.clear(tmp_path)
+    exchange = Exchange(seed=51)
+    exchange.clock = lambda: NOW
+    with kept(tables, exchange, folders_include=["inbox"]) as made:
+        for number in range(6):
+            made.mail(f"mail {number}", NOW)
+        yield made
+
+
+def broken_off_after(world: Kept, run: TapRun, stream: str, **values: Any) -> None:  # noqa: ANN401
+    """Load what a run wrote up to the first STATE behind a row of a stream, and go on from that STATE."""
+    lines = run.messages.parsed
+    row = next(
+        number
+        for number, line in enumerate(lines)
+        if line["type"] == "RECORD" and line["stream"] == stream and line["record"].items() >= values.items()
+    )
+    end = next(number for number in range(row, len(lines)) if lines[number]["type"] == "STATE")
+    world.load(run, end + 1)
+    world.state = lines[end]["value"]
+
+
+@pytest.mark.parametrize("dates", [{}, BEFORE_ALL], ids=["everything", "with a date"])
+@pytest.mark.parametrize("notifications", ["none", "pull"])
+def test_a_fill_that_was_broken_off_is_made_good_by_a_run_with_the_former_settings(
+    world: Kept, dates: dict[str, str], notifications: str
+) -> None:
+    former = {"attachments": "none", "notifications": notifications, **dates}
+    world.run(**former)
+    filling = world.run_only(**{**former, "attachments": "metadata"})
+    broken_off_after(world, filling, "folder_syncs", status="running")
+    world.run(**former)
+    assert world.shown == {f"mail {number}" for number in range(6)}
+    world.run(**former)
+    assert not world.counts("GetItem")
