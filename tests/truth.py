@@ -11,6 +11,7 @@ from tap_exchange.resources import schema
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
 
 STREAMS = (
@@ -27,7 +28,7 @@ STREAMS = (
 Views = Callable[[str], dict[str, dict[str, Any]]]
 """Gives the live rows of a stream by key."""
 Rows = dict[str, tuple[Any, ...]]
-"""By stream and item id: path of the folder, subject, whether it is read, change key: the version that was loaded."""
+"""By stream and item id: path of the folder, subject, whether it is read, class, change key: the version loaded."""
 
 
 def truth(mailbox: Mailbox, without: Iterable[str] = ()) -> Rows:
@@ -37,14 +38,16 @@ def truth(mailbox: Mailbox, without: Iterable[str] = ()) -> Rows:
     for folder in mailbox.folders():
         if folder.search is not None:
             continue
-        for item in folder.items():
-            if item.id in left_out:
-                continue
-            stream = stream_of(item.element)
-            properties = item.properties
-            read = bool(properties.get("IsRead")) if "is_read" in schema(stream)["properties"] else None
-            rows[f"{stream} {item.id}"] = (folder.path, properties.get("Subject") or None, read, item.change_key)
+        rows.update(row_of(item, folder.path) for item in folder.items() if item.id not in left_out)
     return rows
+
+
+def row_of(item: Item, path: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the name of an item's row, and what it holds."""
+    stream = stream_of(item.element)
+    held = item.properties
+    read = bool(held.get("IsRead")) if "is_read" in schema(stream)["properties"] else None
+    return f"{stream} {item.id}", (path, held.get("Subject") or None, read, held.get("ItemClass"), item.change_key)
 
 
 def shown(views: Views, mailbox: str) -> Rows:
@@ -55,6 +58,7 @@ def shown(views: Views, mailbox: str) -> Rows:
             paths.get(row["folder_key"]),
             row["subject"] or None,
             row.get("is_read"),
+            row["item_class"],
             row["change_key"],
         )
         for stream in STREAMS
