@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from tap_exchange import resources
+from tap_exchange.resources import ITEM_STREAMS
 from tap_exchange.settings import OPTIONS, meltano_settings
 from tap_exchange.settings_rules import NEEDS
 
@@ -26,14 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ORDER = (
     "mailboxes",
     "folders",
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
+    *ITEM_STREAMS,
     "attachments",
     "calendar_view",
     "listed_items",

@@ -19,13 +19,14 @@ from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
 from tap_exchange.ews.transport import Transport
+from tap_exchange.resources import ITEM_STREAMS
 from tap_exchange.streams.sink import SingerSink
 from tap_exchange.sync.bookmarks import NAME, Bookmarks, StateRefusedError, open_bookmarks
 from tap_exchange.sync.clock import Clock
 from tap_exchange.sync.files import FileStore
 from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope
-from tap_exchange.sync.selection import ATTACHMENTS, ITEM_STREAMS, VIEW, AttachmentChoice, Selection
+from tap_exchange.sync.selection import ATTACHMENTS, VIEW, AttachmentChoice, Selection
 from tap_exchange.sync.soundness import check_state
 from tap_exchange.sync.writer import RunWriter
 

@@ -13,6 +13,18 @@ import msgspec
 
 PACKAGE = Path(__file__).parent
 
+ITEM_STREAMS = (
+    "messages",
+    "meeting_messages",
+    "calendar_items",
+    "contacts",
+    "distribution_lists",
+    "tasks",
+    "posts",
+    "other_items",
+)
+"""The streams that items go to by their class."""
+
 
 def schema_names() -> tuple[str, ...]:
     """Return the names of all streams that have a schema, sorted."""

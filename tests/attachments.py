@@ -18,16 +18,6 @@ if TYPE_CHECKING:
     from tap_exchange.demo.mailbox import Mailbox
     from tests.pipeline import TapRun
 
-ITEM_STREAMS = (
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
-)
 TYPES = {"FileAttachment": "file", "ItemAttachment": "item", "ReferenceAttachment": "reference"}
 
 Row = dict[str, Any]

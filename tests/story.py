@@ -20,16 +20,8 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-ITEM_STREAMS = (
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
-)
+from tap_exchange.resources import ITEM_STREAMS
+
 RESET_STREAMS = (*ITEM_STREAMS, "attachments", "calendar_view", "listed_items")
 SECOND = timedelta(seconds=1)
 

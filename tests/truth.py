@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.columns import stream_of
-from tap_exchange.resources import schema
+from tap_exchange.resources import ITEM_STREAMS, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,16 +14,6 @@ if TYPE_CHECKING:
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
 
-STREAMS = (
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
-)
 
 Views = Callable[[str], dict[str, dict[str, Any]]]
 """Gives the live rows of a stream by key."""
@@ -61,7 +51,7 @@ def shown(views: Views, mailbox: str) -> Rows:
             row["item_class"],
             row["change_key"],
         )
-        for stream in STREAMS
+        for stream in ITEM_STREAMS
         for row in views(stream).values()
         if row["mailbox"] == mailbox
     }

@@ -15,20 +15,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tap_exchange.resources import ITEM_STREAMS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
-ITEM_STREAMS = (
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
-)
 # Small tables, of which each run writes all there is: rows of a state that was given up are void.
 PERSONAL_STREAMS = ("inbox_rules", "out_of_office", "delegates", "rooms")
 # What every item has, whatever its class: the columns of live_items.

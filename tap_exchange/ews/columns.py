@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
 from tap_exchange.ews.extended import ExtendedPath, ExtendedProperty, parse_extended_properties
-from tap_exchange.resources import schema, schema_names
+from tap_exchange.resources import ITEM_STREAMS, schema, schema_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +24,6 @@ __all__ = [
     "extended_properties",
     "extensible_streams",
     "is_version_at_least",
-    "item_streams",
     "stream_of",
     "stream_schema",
 ]
@@ -77,15 +76,9 @@ class Column:
         return self.since is None or is_version_at_least(version, self.since)
 
 
-@cache
-def item_streams() -> tuple[str, ...]:
-    """Return the streams that items go to by their class."""
-    return tuple(dict.fromkeys(_streams_by_element().values()))
-
-
 def extensible_streams() -> tuple[str, ...]:
     """Return the streams that can have columns of the user's own: what is stored, and what takes place."""
-    return (*item_streams(), VIEW)
+    return (*ITEM_STREAMS, VIEW)
 
 
 def stream_of(element: str) -> str:

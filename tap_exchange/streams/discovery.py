@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.ews.columns import extended_properties, item_streams, stream_schema
+from tap_exchange.ews.columns import extended_properties, stream_schema
 from tap_exchange.ews.extended import ExtendedPropertyError
-from tap_exchange.resources import schema_names
+from tap_exchange.resources import ITEM_STREAMS, schema_names
 from tap_exchange.settings import OPTIONS, SettingsError
 from tap_exchange.settings_values import read_value
 
@@ -42,6 +42,6 @@ def stream_maps(config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         for name in schema_names()
     }
     if settings["tombstones"]:
-        for name in item_streams():
+        for name in ITEM_STREAMS:
             maps[name]["properties"]["_sdc_deleted_at"] = dict(DELETED_AT)
     return maps

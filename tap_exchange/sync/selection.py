@@ -13,16 +13,6 @@ from tap_exchange.sync.files import FileStore, without_password
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-ITEM_STREAMS = (
-    "messages",
-    "meeting_messages",
-    "calendar_items",
-    "contacts",
-    "distribution_lists",
-    "tasks",
-    "posts",
-    "other_items",
-)
 ATTACHMENTS = "attachments"
 """A stream, and the column of each item stream that tells what it is made from."""
 

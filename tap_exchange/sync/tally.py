@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_exchange.resources import ITEM_STREAMS
 from tap_exchange.sync.page import Place, Row
-from tap_exchange.sync.selection import ITEM_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,8 +15,9 @@ from tap_exchange.demo.attachments import Attachment
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.faults import FolderFails, How, On, RequestFails, Throttles
 from tap_exchange.demo.soap import ServiceError
+from tap_exchange.resources import ITEM_STREAMS
 from tap_exchange.sync.files import FileStore, InFile
-from tests.attachments import ITEM_STREAMS, Tables, inner, key_of, link, same_columns, truth
+from tests.attachments import Tables, inner, key_of, link, same_columns, truth
 from tests.elements import XSD
 from tests.trouble import ANNA, requests_of, run
 from tests.warehouses import JSONLines

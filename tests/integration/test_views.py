@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.story import ITEM_STREAMS, Story
+from tap_exchange.resources import ITEM_STREAMS
+from tests.story import Story
 from tests.warehouses import shown
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import sqlglot
 from psycopg import sql
 
 from tap_exchange import resources
+from tap_exchange.resources import ITEM_STREAMS
 from tests.live import files, live_rows, make_views
-from tests.story import ITEM_STREAMS, Story
+from tests.story import Story
 from tests.warehouses import PostgreSQL, renderer
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from tap_exchange.ews.columns import columns_of, extended_properties, item_streams, stream_schema
+from tap_exchange.ews.columns import columns_of, extended_properties, stream_schema
 from tap_exchange.ews.handlers import cut
 from tap_exchange.ews.nested import local_name
 from tap_exchange.ews.records import BODIES
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
+from tap_exchange.resources import ITEM_STREAMS
 from tests.elements import TYPES, element
 from tests.messages import validator
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST = 20  # bytes of a body
-STREAMS = (*item_streams(), "calendar_view", "folders")
+STREAMS = (*ITEM_STREAMS, "calendar_view", "folders")
 OWN = extended_properties(
     [
         {"column": "own_numbers", "tag": 0x3001, "type": "IntegerArray"},

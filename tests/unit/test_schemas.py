@@ -10,11 +10,11 @@ import pytest
 from jsonschema import Draft7Validator
 from lxml import etree
 
-from tap_exchange.ews.columns import VERSIONS, columns_of, item_streams
+from tap_exchange.ews.columns import VERSIONS, columns_of
 from tap_exchange.ews.nested import COMPILED, READERS
 from tap_exchange.ews.records import ELEMENT_NAME, FIRST_DAY, LAST_DAY, MISFITS, UNKNOWN
 from tap_exchange.ews.values import SCALARS
-from tap_exchange.resources import catalog_schema, schema, schema_names, view_sql
+from tap_exchange.resources import ITEM_STREAMS, catalog_schema, schema, schema_names, view_sql
 from tests.elements import XSD, element, enumeration, needs_xsd
 
 if TYPE_CHECKING:
@@ -60,17 +60,7 @@ def nodes(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Mappin
 
 
 def test_every_stream_of_the_tap_has_a_schema() -> None:
-    assert set(schema_names()) == set(KEYS) | set(item_streams())
-    assert set(item_streams()) == {
-        "messages",
-        "meeting_messages",
-        "calendar_items",
-        "contacts",
-        "distribution_lists",
-        "tasks",
-        "posts",
-        "other_items",
-    }
+    assert set(schema_names()) == set(KEYS) | set(ITEM_STREAMS)
 
 
 @pytest.mark.parametrize("name", schema_names())
@@ -131,7 +121,7 @@ def test_of_an_attachment_what_ties_it_to_its_item_is_always_selected() -> None:
     assert automatic == engine | {"attachment_key", "attachment_id", "item_synced_at"}
 
 
-@pytest.mark.parametrize("name", [*item_streams(), "calendar_view"])
+@pytest.mark.parametrize("name", [*ITEM_STREAMS, "calendar_view"])
 def test_item_streams_have_the_engines_columns_and_those_that_lose_nothing(name: str) -> None:
     made = schema(name)["properties"]
     assert set(made) >= ENGINE
@@ -164,7 +154,7 @@ def test_the_attachments_column_knows_what_the_attachments_stream_has() -> None:
 
 def test_one_column_has_one_type_in_every_stream() -> None:
     types: dict[str, Any] = {}
-    for name in item_streams():
+    for name in ITEM_STREAMS:
         for column, member in schema(name)["properties"].items():
             assert types.setdefault(column, member["type"]) == member["type"], column
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tap_exchange.ews.columns import columns_of, extended_properties, item_streams
+from tap_exchange.ews.columns import columns_of, extended_properties
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
+from tap_exchange.resources import ITEM_STREAMS
 from tests.elements import MESSAGES, NAMESPACES, element, item, message_schema, needs_xsd
 
 PLAIN = ContentSettings()
@@ -41,7 +42,7 @@ def test_without_a_selection_costly_columns_are_left_out() -> None:
     assert "item:MimeContent" in asked(shape("messages", settings=ContentSettings(include_mime=True)))
 
 
-@pytest.mark.parametrize("stream", [*item_streams(), "calendar_view"])
+@pytest.mark.parametrize("stream", [*ITEM_STREAMS, "calendar_view"])
 def test_no_property_is_asked_for_twice(stream: str) -> None:
     everything = {column.name for column in columns_of(stream)}
     made = shape(stream, everything, settings=PLAIN)
@@ -136,7 +137,7 @@ def test_a_folder_shape_asks_for_folder_properties_alone() -> None:
 
 
 @needs_xsd
-@pytest.mark.parametrize("stream", [*item_streams(), "calendar_view", "folders"])
+@pytest.mark.parametrize("stream", [*ITEM_STREAMS, "calendar_view", "folders"])
 @pytest.mark.parametrize("version", [None, "Exchange2007_SP1"])
 def test_every_shape_is_valid_by_microsofts_schema(stream: str, version: str | None) -> None:
     own = extended_properties(
