@@ -11,6 +11,8 @@ import time
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
+from aiohttp import web
+
 from tap_exchange.demo import sending, soap
 from tap_exchange.demo.faultplan import Answer, Plan
 from tap_exchange.demo.find import Finder
@@ -22,7 +24,6 @@ from tap_exchange.demo.syncstate import StateCodec
 from tap_exchange.demo.tokens import TOKEN_PATH, Tokens
 
 if TYPE_CHECKING:
-    from aiohttp import web
     from lxml import etree
 
     from tap_exchange.demo.exchange import Account, Exchange
@@ -81,6 +82,8 @@ class Endpoint:
             record.status = answer.status
             record.bytes_out = len(answer.body)
             return await sending.send(request, answer)
+        except (ConnectionResetError, web.RequestPayloadError):  # the client is gone: nobody hears the answer
+            return web.Response(status=400)
         finally:
             self.log.ended(record)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import socket
+import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,7 +17,7 @@ from tap_exchange.demo.soap import ServiceError, SoapFault
 from tests.conformance.support import Client, M, code, needs_schema, served
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
@@ -53,6 +57,30 @@ def server(world: Exchange) -> Iterator[Server]:
 def client(server: Server) -> Iterator[Client]:
     with Client(server) as asking:
         yield asking
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is so; fail if it never is."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.01)
+
+
+def test_clients_that_die_are_no_errors_of_the_server(world: Exchange, caplog: pytest.LogCaptureFixture) -> None:
+    with served(world) as server:
+        for sent in (b"half a body", b""):
+            with socket.create_connection((server.host, server.port)) as dying:
+                dying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # it ends in a reset
+                dying.sendall(
+                    b"POST /EWS/Exchange.asmx HTTP/1.1\r\nHost: exchange\r\nContent-Length: 100\r\n\r\n" + sent
+                )
+                until(lambda: bool(server.requests))
+            until(lambda: all(request.ended for request in server.requests))
+            server.reset_requests()
+        with Client(server) as client:
+            assert code(client.ask(ROOT.format(""))[0]) == "NoError"
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize(("username", "password"), [("anna@example.com", "wrong"), ("nobody", "secret"), ("", "")])
