@@ -254,11 +254,17 @@ def _as_of(feeds: object) -> str | None:
     return as_of if isinstance(as_of, str) else None
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Say how many there are."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def _summary(run: Run) -> Summary:
     totals = run.totals
     text = (
-        f"{totals.mailboxes} mailboxes, {totals.folders} folders, {totals.items_loaded:,} items loaded, "
-        f"{totals.items_corrupt} unreadable, {run.transport.requests:,} requests."
+        f"{counted(totals.mailboxes, 'mailbox', 'mailboxes')}, {counted(totals.folders, 'folder')}, "
+        f"{counted(totals.items_loaded, 'item')} loaded, {totals.items_corrupt:,} unreadable, "
+        f"{counted(run.transport.requests, 'request')}."
     )
     throttled = run.transport.pace.throttled_seconds
     if throttled > 0:

@@ -7,6 +7,7 @@ keeps both answers equal.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 NAME = "tap-exchange"
+PREFIX = "TAP_EXCHANGE_"
+"""Of settings in the environment, which count where no file is given."""
 
 
 def main() -> None:
@@ -56,7 +59,8 @@ def config_files(arguments: Sequence[str]) -> list[str] | None:
             files.append(argument.removeprefix("--config="))
         else:
             return None
-    return files if discovers and "ENV" not in files else None
+    given = files or not any(name.startswith(PREFIX) for name in os.environ)
+    return files if discovers and given and "ENV" not in files else None
 
 
 def merged(files: Sequence[str]) -> dict[str, Any]:

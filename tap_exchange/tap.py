@@ -58,6 +58,7 @@ class TapExchange(Tap):
 
     _engine: Engine | None = None
     _ran = False
+    _summary = ""
 
     def __init__(
         self,
@@ -86,6 +87,16 @@ class TapExchange(Tap):
         if not isinstance(self.message_writer, Outlet):
             raise TypeError("tap-exchange writes by its own outlet")
         return self.message_writer
+
+    @classmethod
+    def get_singer_command(cls) -> Any:  # noqa: ANN401 - the SDK's kind of command
+        """Return the command line; without `--config` the settings of the environment count, as with `--config ENV`."""
+        command: Any = super().get_singer_command()
+        for option in command.params:
+            if option.name == "config":
+                option.default = ("ENV",)
+                option.help = "Configuration file, or ENV for the settings of the environment, as without --config."
+        return command
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
@@ -137,8 +148,16 @@ class TapExchange(Tap):
         summary = self._engine.run()
         if summary.failed:
             raise RunFailedError(summary.text)
-        logger.info("%s", summary.text)
+        self._summary = summary.text
+        if first.ABORT_AT_RECORD_COUNT is not None:  # a test: the SDK ends each stream by itself
+            self.conclude()
         return iter(())
+
+    def conclude(self) -> None:
+        """Log how the run ended, once, behind what the SDK says of streams."""
+        if self._summary:
+            logger.info("%s", self._summary)
+        self._summary = ""
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """End the run at a record's end; if the pipe takes nothing, end without a STATE."""

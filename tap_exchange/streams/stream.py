@@ -116,6 +116,10 @@ class ExchangeStream(Stream):
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         """Do nothing: the state is the tap's, no stream has a part of its own."""
 
+    def log_sync_costs(self) -> None:
+        """Let the tap say how the run ended: the SDK calls this when all streams are done."""
+        self._tap.conclude()
+
     # What the feed calls
 
     def emit(self, record: Record) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,21 @@ def test_a_test_run_ends_after_a_record_of_each_stream_and_moves_no_bookmark(con
     assert len(run.states) == 1
     assert not run.states[0]["bookmarks"]["_feeds"].get(ANNA, {}).get("primary", {}).get("hierarchy")
     assert len(server.requests) < 20
+
+
+@pytest.mark.parametrize("args", [[], ["--test"]])
+def test_how_the_run_ended_is_the_last_that_it_says(config: Config, args: list[str]) -> None:
+    said = run_tap_here(config, args=args).checked().stderr.splitlines()
+    assert [line for line in said if "items loaded" in line] == [said[-1]]
+    assert " 1 mailbox, " in said[-1]
+
+
+def test_without_a_config_the_settings_of_the_environment_count(config: Config) -> None:
+    given = {f"TAP_EXCHANGE_{name.upper()}": value for name, value in config.items()}
+    command = [sys.executable, "-m", "tap_exchange", "--test"]
+    ended = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert '"stream":"messages"' in ended.stdout
 
 
 def test_stream_maps_apply(config: Config) -> None:

@@ -54,6 +54,13 @@ def test_what_is_out_of_the_ordinary_is_left_to_the_sdk(arguments: list[str]) ->
     assert quick.answer(arguments) is None
 
 
+def test_settings_of_the_environment_are_left_to_the_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAP_EXCHANGE_TOMBSTONES", "true")
+    assert quick.answer(["--discover"]) is None
+    command = [sys.executable, "-m", "tap_exchange", "--discover"]
+    assert "_sdc_deleted_at" in subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
+
 @pytest.mark.parametrize("text", ["[]", "{", '{"extended_properties": "?"}'])
 def test_what_is_wrong_is_left_to_the_sdk_to_tell(tmp_path: Path, text: str) -> None:
     (tmp_path / "config.json").write_text(text, encoding="utf-8")
