@@ -182,10 +182,21 @@ class Run:
     async def _sync_mailboxes(self, at_once: int) -> None:
         addresses = await self.roster.addresses()
         await self.each(addresses, self._sync_mailbox, at_once=at_once)
+        self._tell_unmatched()
         await write_rooms(self)
         if not self.sample and not self.out_of_time():
             self.roster.forget(addresses)
             await (await self.conveyor.put(self.roster.left()))
+
+    def _tell_unmatched(self) -> None:
+        """Warn of patterns that name no folder: a slip of the pen, and nothing is copied without an error."""
+        if self.failed or self.out_of_time():
+            return
+        trees = (mark["folders"] for *place, mark in self.bookmarks.stores() if tuple(place) in self.roster.synced)
+        for pattern in self.scope.unmatched(trees):
+            logger.warning(
+                "folders_include or folders_exclude: no folder is named %r; the table folders has their paths.", pattern
+            )
 
     async def _sync_mailbox(self, address: str) -> None:
         try:

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tap_exchange.sync.bookmarks import FolderMark
 
@@ -36,6 +36,17 @@ class Scope:
         """Return whether a folder is left out by name, not just for not being named."""
         names = names_of(folder_id, folders)
         return any(_matches(pattern, names) for pattern in self.exclude)
+
+    def unmatched(self, trees: Iterable[Mapping[str, FolderMark]]) -> list[str]:
+        """Return the patterns that name no folder of any store."""
+        left = list(dict.fromkeys([*self.include, *self.exclude]))
+        for folders in trees if left else ():
+            for folder_id in folders:
+                names = names_of(folder_id, folders)
+                left = [pattern for pattern in left if not _matches(pattern, names)]
+                if not left:
+                    return []
+        return left
 
 
 def path_of(folder_id: str, folders: Mapping[str, FolderMark]) -> str:

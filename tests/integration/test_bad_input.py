@@ -195,3 +195,10 @@ def test_a_catalog_with_unknown_streams_is_refused(config: Config) -> None:
 
 def test_a_catalog_without_what_the_views_need_is_refused(config: Config) -> None:
     refused(run_tap_here(config, catalog={"streams": []}), "item_changes")
+
+
+def test_a_pattern_that_names_no_folder_is_told_in_one_line(config: Config) -> None:
+    run = run_tap_here({**config, "folders_include": ["INBOX", "Inbocks/*"], "folders_exclude": ["Sent*"]}).checked()
+    (line,) = (line for line in run.stderr.splitlines() if "| INFO " not in line)
+    assert "no folder is named 'Inbocks/*'" in line
+    assert len(run.of("messages")) == 1
