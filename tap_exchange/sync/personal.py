@@ -57,10 +57,15 @@ TABLES = {
 }
 
 
-async def write_personal(store: StoreSync) -> None:
-    """Write what the owner of a mailbox has set, as far as it is selected; a sample goes without."""
+async def write_personal(store: StoreSync, *, everything: bool) -> None:
+    """Write what the owner of a mailbox has set, as far as it is selected; a sample goes without.
+
+    No notification tells of it: unless `everything` is due, only what no run has written yet is asked for.
+    """
     for name, table in TABLES.items():
         if name not in store.run.selection.streams or store.name != "primary":
+            continue
+        if not everything and name in store.mark.get("personal", ()):
             continue
         if store.run.sample or store.must_stop():
             return

@@ -112,8 +112,7 @@ class StoreSync:
         searches = await find_searches(self)
         await self._sync_folders(news)
         await list_searches(self, searches)
-        if news.everything:
-            await write_personal(self)
+        await write_personal(self, everything=news.everything)
         if self.error is not None:
             await self._put_row()
         elif news.everything and not self.folders_failed and not self.must_stop() and not self.run.sample:

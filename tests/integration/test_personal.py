@@ -15,7 +15,7 @@ from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
@@ -35,11 +35,17 @@ def server() -> Iterator[Server]:
         yield running
 
 
-def run(server: Server, state: dict[str, Any] | None = None, *, selected: bool = True, **settings: Any) -> TapRun:  # noqa: ANN401
-    """Run the tap on the Inbox, with the small tables or as it is by default."""
+def run(
+    server: Server,
+    state: dict[str, Any] | None = None,
+    *,
+    selects: Sequence[str] | None = ("*.*",),
+    **settings: Any,  # noqa: ANN401 - whatever a setting takes
+) -> TapRun:
+    """Run the tap on the Inbox, with the small tables or, with None, as it is by default."""
     server.reset_requests()
     sign_in = {"ews_url": server.url, "username": ANNA, "password": "secret", "folders_include": ["inbox"]}
-    return run_tap_here({**sign_in, **settings}, state=state, selects=["*.*"] if selected else None)
+    return run_tap_here({**sign_in, **settings}, state=state, selects=selects)
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def anna(server: Server) -> Mailbox:
 
 
 def test_nothing_of_it_is_asked_by_default(server: Server) -> None:
-    done = run(server, selected=False).checked()
+    done = run(server, selects=None).checked()
     assert not ASKED & server.counts.keys()
     assert not any(done.of(name) for name in SMALL)
 
@@ -117,6 +123,19 @@ def test_rooms_are_told_once_for_all_mailboxes(server: Server) -> None:
         "red@example.com": False,
         "blue@example.com": True,
     }
+
+
+def test_a_mailbox_without_news_is_asked_only_for_what_was_selected_since(server: Server, anna: Mailbox) -> None:
+    anna.personal.add_rule("all")
+    pull = {"notifications": "pull"}
+    first = run(server, selects=["*.*", "!inbox_rules.*"], **pull).checked()
+    second = run(server, first.state, **pull).checked()
+    assert ASKED & server.counts.keys() == {"GetInboxRules", "GetRoomLists", "GetRooms"}
+    assert len(second.of("inbox_rules")) == 1
+    run(server, second.state, **pull).checked()
+    assert ASKED & server.counts.keys() == {"GetRoomLists", "GetRooms"}
+    run(server, second.state, full_check_hours=0, **pull).checked()
+    assert ASKED <= server.counts.keys()
 
 
 def test_an_impersonating_account_reads_them_too(server: Server, anna: Mailbox) -> None:
