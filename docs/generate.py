@@ -51,6 +51,8 @@ OF_THE_SDK = [
     {"name": "faker_config", "label": "Faker configuration", "kind": "object"},
     {"name": "flattening_enabled", "label": "Schema flattening", "kind": "boolean"},
     {"name": "flattening_max_depth", "label": "Flattening depth", "kind": "integer"},
+    {"name": "flattening_max_key_length", "label": "Flattening key length", "kind": "integer"},
+    {"name": "flattening_separator", "label": "Flattening separator", "kind": "string"},
 ]
 
 
