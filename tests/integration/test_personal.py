@@ -135,7 +135,7 @@ def test_a_mailbox_without_news_is_asked_only_for_what_was_selected_since(server
     run(server, second.state, **pull).checked()
     assert ASKED & server.counts.keys() == {"GetRoomLists", "GetRooms"}
     run(server, second.state, full_check_hours=0, **pull).checked()
-    assert ASKED <= server.counts.keys()
+    assert server.counts.keys() >= ASKED
 
 
 def test_an_impersonating_account_reads_them_too(server: Server, anna: Mailbox) -> None:
