@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
         "--items", type=_count, default=0, help="messages in each Inbox beside the example's own (default: 0)"
     )
     built.add_argument("--mailboxes", type=_count, default=1, help="how many mailboxes (default: 1)")
-    built.add_argument("--latency", type=float, default=0.0, help="seconds each answer waits (default: 0)")
+    built.add_argument(
+        "--latency", type=float, default=0.0, help="seconds that each answer takes at least (default: 0)"
+    )
     built.add_argument("--seed", type=int, default=0, help="another seed, another world (default: 0)")
     built.add_argument("--no-compression", action="store_true", help="never compress answers")
     built.add_argument("--xsd", metavar="FOLDER", help="check requests with the messages.xsd of this folder")

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 FLOOR = 1.0
 LONGEST_WITHOUT_HINT = 60.0
 QUIET = 30.0
+SLOWER = "Exchange asks to slow down: nothing is sent for %.0f s, then so many requests at a time: %d"
 
 
 def _wait(condition: threading.Condition, seconds: float | None) -> None:
@@ -133,11 +134,11 @@ class Pace:
         """
         with self._condition:
             now = self._clock()
-            if episode is None or episode == self._episode:
+            is_new = episode is None or episode == self._episode
+            if is_new:
                 self._episode += 1
                 self._troubles += 1
                 self._limit = max(1, self._limit // 2)
-                log.info("Exchange asks to slow down: nothing is sent for a while, then %d at a time", self._limit)
             if seconds is None or seconds < self._floor:
                 grown = self._floor * 2.0 ** min(self._troubles - 1, 16)
                 seconds = max(self._floor, min(grown, LONGEST_WITHOUT_HINT, self.max_wait))
@@ -145,6 +146,8 @@ class Pace:
             self._throttled += until - max(self._until, now)
             self._until = self._calm_since = until
             self._refuse_long(until - now)
+            if is_new:
+                log.info(SLOWER, until - now, self._limit)
             return until - now
 
     def answered(self, episode: int) -> None:

@@ -28,6 +28,14 @@ class Progress:
     def add(self, items: int) -> None:
         """Count loaded items, and tell when it is time."""
         self.loaded += items
+        self._tell()
+
+    def end_folder(self) -> None:
+        """Count a folder that is done, and tell when it is time: a run that loads nothing takes its time, too."""
+        self.folders_done += 1
+        self._tell()
+
+    def _tell(self) -> None:
         now = time.monotonic()
         if now - self._told >= INTERVAL:
             self._told = now

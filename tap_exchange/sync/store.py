@@ -183,7 +183,7 @@ class StoreSync:
         wire = routed(self.wire, mark["content"]) if "content" in mark else self.wire
         folder = FolderSync(self, place, mark, Loader(wire, place, self.run.selection))
         await folder.sync(story)
-        self.run.progress.folders_done += 1
+        self.run.progress.end_folder()
         self.run.totals.add(folder.tally)
         if folder.error is not None:
             self.fail_folder(f"folder {folder.name}: {folder.error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import ExitStack
@@ -25,6 +26,16 @@ def test_a_back_off_holds_the_next_request() -> None:
     began = clock.now
     send(one)
     assert clock.now - began == 5.0
+
+
+def test_how_long_nothing_is_sent_is_told_once_for_each_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    one = pace(Clock())
+    episode = send(one)
+    one.back_off(90.0, episode)
+    one.back_off(90.0, episode)
+    (line,) = caplog.messages
+    assert "nothing is sent for 90 s" in line
 
 
 def test_a_back_off_holds_a_request_that_has_its_slot_already() -> None:
