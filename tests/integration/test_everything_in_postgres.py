@@ -18,6 +18,7 @@ from tap_exchange.demo import Exchange, calendar, serve
 from tap_exchange.demo.attachments import Attachment
 from tap_exchange.demo.extended import Extended
 from tap_exchange.demo.recurrence import Recurrence
+from tap_exchange.resources import ITEM_STREAMS
 from tap_exchange.tap import TapExchange
 from tests.attachments import inner, link
 from tests.attachments import same_columns as attachment
@@ -25,7 +26,6 @@ from tests.attachments import truth as attachments_of
 from tests.elements import XSD
 from tests.live import live_rows
 from tests.pipeline import run_pipeline, selection
-from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def shown_items(world: World) -> set[tuple[Any, ...]]:
     names = {key: row["name"] for key, row in world.live("folders").items()}
     return {
         (row["mailbox"], row["store"], names[row["folder_key"]], row["item_id"], row["subject"], row.get("customer"))
-        for stream in STREAMS
+        for stream in ITEM_STREAMS
         for row in world.live(stream).values()
     }
 
