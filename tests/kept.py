@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.demo.faultplan import Answer, Fault
+from tap_exchange.resources import ITEM_STREAMS
 from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
-from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ class Kept:
     @property
     def shown(self) -> set[str]:
         """The subjects of the items that the live views show."""
-        every = " union all ".join(f"select subject from live_{stream}" for stream in STREAMS)
+        every = " union all ".join(f"select subject from live_{stream}" for stream in ITEM_STREAMS)
         found = [subject for (subject,) in self.tables.connection.execute(every).fetchall()]
         assert len(found) == len(set(found)), "an item is shown twice"
         return set(found)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange, serve
+from tap_exchange.resources import ITEM_STREAMS
 from tests.integration.test_tables_equal_mailbox import ANNA, Copy, furnish, into_postgres
 from tests.live import files, live_rows
 from tests.pipeline import Kill, State, TapRun, run_to_files
-from tests.truth import STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,7 +138,7 @@ def rows_after(run: TapRun, state: State | None) -> set[str]:
     after = 0
     if state is not None:
         after = max((n for n, m in enumerate(parsed) if m["type"] == "STATE" and m["value"] == state), default=0)
-    rows = (m["record"] for m in parsed[after:] if m["type"] == "RECORD" and m["stream"] in STREAMS)
+    rows = (m["record"] for m in parsed[after:] if m["type"] == "RECORD" and m["stream"] in ITEM_STREAMS)
     return {f"{row['item_id']} {row['change_key']}" for row in rows}
 
 
