@@ -7,7 +7,7 @@ TESTS ?=
 PARALLEL ?= -n logical --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint format audit bench bench-full prove docs clean
+.PHONY: help demo test coverage lint format audit bench bench-full profile prove docs clean
 MAKEFLAGS += --no-print-directory
 
 UV := .uv/bin/uv
@@ -60,6 +60,9 @@ bench: $(TAP) ## the figures, beside the plain way (10 minutes)
 
 bench-full: $(TAP) ## the long figures: a million items (an hour)
 	@.venv/bin/python -m benchmarks.run --full
+
+profile: $(TAP) ## where the processor's time goes in an initial load (Python 3.10 or 3.11)
+	@.venv/bin/python -m benchmarks.profile
 
 prove: $(TAP) $(PLUGINS) ## the model test at length
 	@.venv/bin/python -m pytest tests -m prove --timeout 0

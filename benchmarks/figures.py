@@ -42,7 +42,7 @@ class Sizes:
     """Messages with bodies of 1 MB."""
 
 
-QUICK = Sizes(5, 1_000, 10_000, 5_000, (50, 100), (100, 1_000), 300)
+QUICK = Sizes(5, 1_000, 40_000, 5_000, (50, 100), (100, 1_000), 300)
 FULL = Sizes(7, 2_000, 1_000_000, 100_000, (1_000, 100), (1_000, 10_000), 3_000)
 
 
@@ -197,7 +197,7 @@ def slow_reader(server: Server, after: int = 500, pause: float = 6.0) -> dict[st
 
 def growth(sizes: Sizes) -> dict[str, Any]:
     """Measure CPU an item in a small and in a large mailbox, CPU a folder, and what STATE takes of the output."""
-    less, more = max(2_000, sizes.much // 100), sizes.much
+    less, more = 10_000, sizes.much
     rounds = 3 if more < 100_000 else 1
     with exchange(FEW, **SMALL) as few, exchange(less, **SMALL) as small, exchange(more, **SMALL) as large:
         runs = [(run(few), run(small), run(large)) for _ in range(rounds)]

@@ -186,7 +186,7 @@ class Loader:
         record["origin"] = origin
         hidden = self.selection.hides_attachments(stream)
         listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
-        loaded.size += sum(len(value) for value in record.values() if type(value) is str)
+        loaded.size += sum([len(value) for value in record.values() if type(value) is str])
         loaded.rows.append(Row(stream, record))
         loaded.rows.append(change_row(place, change, stream=stream, has_row=True, origin=origin))
         loaded.loaded.append(change)
