@@ -51,6 +51,11 @@ def test_the_generated_parts_equal_the_code(name: str) -> None:
     assert file.read_text(encoding="utf-8") == generator().rendered(file), "run `make docs`"
 
 
+@pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.name)
+def test_no_text_has_a_place_left_to_fill(file: Path) -> None:
+    assert re.findall(r"\{[a-z_]+\}", file.read_text(encoding="utf-8")) == []
+
+
 def test_every_setting_stands_in_the_readme_once() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .* \| .* \|$", README.split("<!-- settings: begin -->")[1], re.MULTILINE)
     assert rows == [option.name for option in OPTIONS]
