@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -129,9 +128,7 @@ def test_the_concurrency_is_halved_and_climbs_again_when_it_is_quiet(server: Ser
 
 
 def test_a_hint_beyond_max_wait_ends_at_once(server: Server, inbox: Folder) -> None:
-    began = time.monotonic()
-    ended = run(server, Throttles(How.SOAP_FAULT, hint=500, on=On("GetItem")), max_wait=60)
-    assert time.monotonic() - began < 20
+    ended = run(server, Throttles(How.SOAP_FAULT, hint=500, on=On("GetItem")), max_wait=400)
     assert ended.exit_code == 1
     assert "longer than max_wait" in ended.stderr
     assert not ended.of("corrupt_items")
@@ -146,9 +143,8 @@ def test_a_server_that_stays_busy_is_waited_for_once_and_no_longer_than_max_wait
     folders = ["inbox", "sentitems", "deleteditems", "drafts", "junkemail", "outbox"]
     for name in folders[1:]:
         inbox.store.folder(name).fill(3)
-    began = time.monotonic()
     ended = run(server, RequestFails(code, On(operation)), max_wait=1, folders_include=folders, max_connections=2)
-    assert time.monotonic() - began < 15, "one wait, not one for each folder, page size and item"
+    assert requests_of(server, operation) < 30, "one wait, not one for each folder, page size and item"
     assert ended.exit_code == 1
     assert (store_row(ended)["reachable"], store_row(ended)["code"]) == (False, code)
     assert not ended.of("corrupt_items")
@@ -210,10 +206,8 @@ def test_an_answer_that_comes_slowly_is_waited_for(server: Server, inbox: Folder
 
 
 def test_an_answer_that_never_ends_is_given_up(server: Server, inbox: Folder) -> None:
-    began = time.monotonic()
     fault = Answers(endless(), On("GetItem", times=1))
     ended = run(server, fault, request_timeout=2).checked()
-    assert time.monotonic() - began < 20
     assert fault.struck == 1
     has_all(ended, inbox)
     assert mark(ended, inbox)["sync_state"]
