@@ -86,7 +86,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     if start > dates["lowest"]:
         done = await _push_out(folder, dates, start)
     if done and stale:
-        done = await _fill_streams(folder, start, stale)
+        done = await _fill_streams(folder, dates["lowest"], stale)
     if done and start < dates.get("since", NOTHING):
         done = await _widen(folder, dates, start)
     if done and start == EVERYTHING:
@@ -135,11 +135,11 @@ async def _widen(folder: FolderSync, dates: DatesMark, start: str) -> bool:
     return True
 
 
-async def _fill_streams(folder: FolderSync, start: str, stale: frozenset[str]) -> bool:
-    """Load what streams or columns selected later lack, within the date."""
+async def _fill_streams(folder: FolderSync, lowest: str, stale: frozenset[str]) -> bool:
+    """Load what streams or columns selected later lack, as far back as the tables reach by now."""
     await folder.reset(stale)
     held = await _held(folder)
-    if held is None or not await _load_listed(folder, held, (start, NOTHING), streams=stale):
+    if held is None or not await _load_listed(folder, held, (lowest, NOTHING), streams=stale):
         return False
     await (await folder.store.run.conveyor.put(Page(advance=folder.adopt_selection)))
     await folder.follow(folder.mark["sync_state"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange
-from tests.kept import Kept, kept
+from tests.kept import ANNA, Kept, kept
 from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
@@ -65,3 +65,25 @@ def test_a_fill_that_was_broken_off_is_made_good_by_a_run_with_the_former_settin
     assert world.shown == {f"mail {number}" for number in range(6)}
     world.run(**former)
     assert not world.counts("GetItem")
+
+
+def test_a_fill_whose_run_was_broken_off_before_the_date_moved_loads_nothing_that_is_too_old(world: Kept) -> None:
+    world.mail("old", datetime(2025, 6, 1, tzinfo=timezone.utc))
+    former = {"attachments": "none", **BEFORE_ALL}
+    world.run(**former)
+    reached = dates_of(world.state)
+    filling = world.run_only(attachments="metadata")
+    lines = filling.messages.parsed
+    end = max(n for n, line in enumerate(lines) if line["type"] == "STATE" and dates_of(line["value"]) == reached)
+    world.load(filling, end + 1)
+    world.state = lines[end]["value"]
+    world.run(**former)
+    assert world.shown == {f"mail {number}" for number in range(6)}
+    world.run(attachments="metadata")
+    assert world.shown == {f"mail {number}" for number in range(6)} | {"old"}
+
+
+def dates_of(state: dict[str, Any] | None) -> list[Any]:
+    assert state is not None
+    folders = state["bookmarks"]["_feeds"][ANNA]["primary"]["folders"]
+    return [mark["dates"] for mark in folders.values() if "dates" in mark]
