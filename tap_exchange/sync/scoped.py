@@ -223,13 +223,13 @@ def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange]) -> Page:
     def opening() -> Iterator[Row]:
         for change in changes:
             if change.element != APPOINTMENT:
-                yield from out_of_scope(folder, change, "fill")
+                yield from out_of_scope(folder, change, "feed")
 
     def take(loaded: Loaded) -> Iterator[Row]:
         if loaded.error is not None:
             folder.fail(loaded.error)
         for change in loaded.out_of_scope:
-            yield from out_of_scope(folder, change, "fill")
+            yield from out_of_scope(folder, change, "feed")
 
     loads: list[Callable[[], Loaded]] = []
     if appointments:

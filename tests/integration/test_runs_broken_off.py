@@ -87,3 +87,12 @@ def dates_of(state: dict[str, Any] | None) -> list[Any]:
     assert state is not None
     folders = state["bookmarks"]["_feeds"][ANNA]["primary"]["folders"]
     return [mark["dates"] for mark in folders.values() if "dates" in mark]
+
+
+def test_what_a_lost_run_with_a_later_date_pushed_out_comes_back_with_the_former_date(world: Kept) -> None:
+    old = {"start_date": "2025-01-01"}
+    world.mail("old", datetime(2025, 6, 1, tzinfo=timezone.utc))
+    world.run(**old)
+    world.load(world.run_only(**BEFORE_ALL))  # and its states are lost
+    world.run(**old)
+    assert world.shown == {f"mail {number}" for number in range(6)} | {"old"}
