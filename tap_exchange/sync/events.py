@@ -87,6 +87,23 @@ async def pull(store: StoreSync) -> News:
     return replace(news, hierarchy=news.hierarchy or mark.get("hierarchy_due", False) or _scope_moved(store))
 
 
+async def end_subscription(store: StoreSync) -> None:
+    """End what an earlier run left, in a run that does not read it.
+
+    Should this run's STATE be lost, the next one must ask every folder: what was written of each is to be written anew.
+    """
+    old = store.mark.get("subscription")
+    if old is None:
+        return
+    await _quietly(store, partial(wire.unsubscribe, store.wire, old["id"]))
+    await store.run.begin()
+
+    def advance() -> None:
+        store.mark.pop("subscription", None)
+
+    await (await store.run.conveyor.put(Page(advance=advance)))
+
+
 def _scope_moved(store: StoreSync) -> bool:
     """Return whether the user's patterns leave out other folders than in the run before."""
     folders = store.mark["folders"]

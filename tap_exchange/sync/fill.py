@@ -11,7 +11,7 @@ from tap_exchange.sync.keys import short_hash
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_exchange.ews.answers import ItemChange
     from tap_exchange.sync.folder import FolderSync
@@ -60,7 +60,8 @@ async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
             for change in changes
             if folder.is_loaded(change) and folder.selection.stream_of(change.element) in stale
         ]
-        await folder.put(PageWork(folder, wanted, then=lambda: None, origin="fill", told=False))
+        for work in filling(folder, wanted):
+            await folder.put(work)
         state = answer.sync_state
         if answer.last:
             break
@@ -74,6 +75,18 @@ async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
         folder.adopt_selection()
 
     await (await folder.put(PageWork(folder, rest, then=adopt)))
+
+
+def filling(folder: FolderSync, wanted: Sequence[ItemChange], *, decided: bool = False) -> Iterator[PageWork]:
+    """Yield the work of loading what a fill lacks.
+
+    Of an item that the run's own feed named first, an older state tells nothing: its row is of that feed, lest it
+    stays when STATE is lost and the item deleted. All else the older state holds: it is the row of an item that was
+    there before, and stays valid whatever the next run is given.
+    """
+    for origin, is_new in (("fill", False), ("feed", True)):
+        if changes := [change for change in wanted if (change.item_id in folder.came) is is_new]:
+            yield PageWork(folder, changes, then=lambda: None, origin=origin, told=False, decided=decided)
 
 
 async def drain(folder: FolderSync) -> list[ItemChange]:

@@ -69,6 +69,10 @@ class FolderSync:
     """Keys of the calendar items that this run's feed named."""
     view_changes: int = 0
     """How often the calendar's view became out of date."""
+    came: IdSet = field(default_factory=IdSet)
+    """Ids of the items that the state did not hold that the run began with."""
+    resumed: bool = field(init=False)
+    """Whether the run began with a state of this folder."""
     page_size: int = 0
     notes: list[str] = field(default_factory=list)
     """What was done to get there, for the folder's row."""
@@ -78,6 +82,7 @@ class FolderSync:
 
     def __post_init__(self) -> None:
         """Begin with whole pages."""
+        self.resumed = "sync_state" in self.mark
         self.throttled_before = self.store.run.transport.pace.throttled_seconds
         self.page_size = batch_of_changes(self.store.run.settings.max_changes, sample=self.store.run.sample)
 
@@ -131,6 +136,8 @@ class FolderSync:
         if self.unseen_corrupt:
             key = self.place.key(change.item_id)
             self.unseen_corrupt -= {key, mark_key(key, ATTACHMENT)}
+        if change.kind == "create" and self.resumed:
+            self.came.update([change.item_id])
         if self.mark.get("type") == CALENDAR:
             self.named.update([self.place.key(change.item_id)])
 
@@ -244,7 +251,7 @@ class FolderSync:
             await scoped.go_on(self, stale)
             return
         await self.follow(self.mark["sync_state"], adopt=not stale)
-        if stale and not self.must_stop():
+        if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
             await fill(self, stale)
 
     async def _begin(self) -> None:

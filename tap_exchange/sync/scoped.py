@@ -24,7 +24,7 @@ from tap_exchange.ews.answers import ItemChange
 from tap_exchange.ews.errors import ExchangeError, FatalError, StateError, Stopped
 from tap_exchange.sync.changes import LOADED_KINDS
 from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, NOTHING, within
-from tap_exchange.sync.fill import IdSet, drain
+from tap_exchange.sync.fill import IdSet, drain, filling
 from tap_exchange.sync.page import Loaded, Page
 from tap_exchange.sync.paging import listed_pages
 from tap_exchange.sync.stubborn import BrokenFeedError
@@ -168,7 +168,8 @@ async def _load_listed(
 ) -> bool:
     """Load the listed items of a range that the feed's state holds; tell whether all of it is done.
 
-    Their rows are of origin `feed`: begun from an older state, a run would list and load them again.
+    Rows of a range that is new are of origin `feed`: begun from an older state, a run would list and load them again.
+    Those that fill `streams` later selected are rows that were there before.
     """
     known, came = held
     after = folder.mark["dates"].get("after") if streams is None else None
@@ -181,11 +182,14 @@ async def _load_listed(
             and item.item_id not in came
             and (streams is None or folder.selection.stream_of(item.element) in streams)
         ]
-        then = partial(_reach, folder, listed.reached if streams is None else None)
-        written = await folder.put(PageWork(folder, wanted, then=then, told=False, decided=True))
+        then = partial(_reach, folder, listed.reached)
+        if streams is None:
+            written = await folder.put(PageWork(folder, wanted, then=then, told=False, decided=True))
+        else:
+            for work in filling(folder, wanted, decided=True):
+                written = await folder.put(work)
         if folder.must_stop():
-            await written
-            return False
+            break
     if written is not None:
         await written
     return not folder.must_stop()
@@ -223,13 +227,13 @@ def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange]) -> Page:
     def opening() -> Iterator[Row]:
         for change in changes:
             if change.element != APPOINTMENT:
-                yield from out_of_scope(folder, change, "feed")
+                yield from out_of_scope(folder, change)
 
     def take(loaded: Loaded) -> Iterator[Row]:
         if loaded.error is not None:
             folder.fail(loaded.error)
         for change in loaded.out_of_scope:
-            yield from out_of_scope(folder, change, "feed")
+            yield from out_of_scope(folder, change)
 
     loads: list[Callable[[], Loaded]] = []
     if appointments:

@@ -11,7 +11,7 @@ from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Sto
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
 from tap_exchange.sync.bookmarks import StateRefusedError
-from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, has_work, pull
+from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, end_subscription, has_work, pull
 from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
@@ -120,9 +120,12 @@ class StoreSync:
 
     async def _news(self) -> News:
         """Return what is to be asked: with notifications, what they tell."""
-        if self.run.settings.notifications != "pull" or self.run.sample or not can_subscribe(self):
+        if self.run.sample:
             return EVERYTHING
-        return await pull(self)
+        if self.run.settings.notifications == "pull" and can_subscribe(self):
+            return await pull(self)
+        await end_subscription(self)
+        return EVERYTHING
 
     def _note_check(self) -> None:
         self.mark["checked_at"] = self.run.clock.stamp()

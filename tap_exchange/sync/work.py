@@ -126,7 +126,7 @@ class PageWork:
         self.bad_attachments += loaded.bad_attachments
         self.found += len(loaded.out_of_scope)
         for change in loaded.out_of_scope:
-            yield from out_of_scope(self.folder, change, self.origin)
+            yield from out_of_scope(self.folder, change)
         self.folder.tally.loaded += len(loaded.loaded)
         self.folder.progress.add(len(loaded.loaded))
         if loaded.loaded:
@@ -256,13 +256,17 @@ class PageWork:
         return mark_key(self.folder.place.key(change.item_id), stage)
 
 
-def out_of_scope(folder: FolderSync, change: ItemChange, origin: str) -> Iterator[Row]:
-    """Yield the rows of an item that is older than wanted, whether it was ever loaded or not."""
+def out_of_scope(folder: FolderSync, change: ItemChange) -> Iterator[Row]:
+    """Yield the rows of an item that is older than wanted, whether it was ever loaded or not.
+
+    Whoever found it, they are the feed's: should STATE be lost, they are void, and the next run decides anew, perhaps
+    by another date.
+    """
     place, stream = folder.place, folder.selection.stream_of(change.element)
     folder.tally.out_of_scope += 1
     if folder.tombstones and stream in folder.mark.get("fed", ()):
         yield from tombstones(place, change, [stream], folder.stamp())
-    yield change_row(place, change, kind="out_of_scope", stream=stream, has_row=False, origin=origin)
+    yield change_row(place, change, kind="out_of_scope", stream=stream, has_row=False, origin="feed")
     for stage in ("load", ATTACHMENT):
         if folder.mark.get("corrupt"):
             key = mark_key(place.key(change.item_id), stage)

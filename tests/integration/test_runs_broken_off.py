@@ -96,3 +96,16 @@ def test_what_a_lost_run_with_a_later_date_pushed_out_comes_back_with_the_former
     world.load(world.run_only(**BEFORE_ALL))  # and its states are lost
     world.run(**old)
     assert world.shown == {f"mail {number}" for number in range(6)} | {"old"}
+
+
+@pytest.mark.parametrize("dates", [{}, BEFORE_ALL], ids=["everything", "with a date"])
+def test_a_fill_whose_states_are_lost_takes_nothing_from_the_former_settings(
+    world: Kept, dates: dict[str, str]
+) -> None:
+    former = {"attachments": "none", "notifications": "pull", **dates}
+    world.run(**former)
+    short_lived = world.mail("short lived", NOW)
+    world.load(world.run_only(**{**former, "attachments": "metadata", "notifications": "none"}))
+    short_lived.delete()
+    world.run(**former)
+    assert world.shown == {f"mail {number}" for number in range(6)}
