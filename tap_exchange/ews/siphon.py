@@ -12,16 +12,19 @@ from __future__ import annotations
 
 import binascii
 import re
+from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Protocol
 from xml.parsers import expat
 
 from lxml import etree
 
+from .encodings import BEGINNING, foreign_encoding
 from .errors import IncompleteAnswer, RequestTooBig
 from .faults import MESSAGES, TYPES
 from .xml import repair
 
 if TYPE_CHECKING:
+    from codecs import IncrementalDecoder
     from collections.abc import Callable
 
     from lxml.etree import _Element
@@ -68,6 +71,8 @@ class Siphon:
     def __init__(self, open_sink: Callable[[int], Sink]) -> None:
         self._open_sink = open_sink
         self._builder = etree.TreeBuilder()
+        self._beginning: bytes | None = b""
+        self._decoder: IncrementalDecoder | None = None
         self._held = b""
         self._path: list[str] = []
         self._skipped = 0
@@ -86,6 +91,33 @@ class Siphon:
 
     def feed(self, piece: bytes) -> None:
         """Read the next bytes of the answer."""
+        if self._beginning is not None:
+            self._beginning += piece
+            if len(self._beginning) < BEGINNING:
+                return
+            piece = self._begin()
+        elif self._decoder is not None:
+            piece = self._decoded(piece)
+        self._read(piece)
+
+    def _begin(self) -> bytes:
+        """Give the first bytes, once they are enough to tell their encoding."""
+        beginning, self._beginning = self._beginning or b"", None
+        encoding = foreign_encoding(beginning)
+        if encoding is None:
+            return beginning.lstrip(BLANKS)
+        self._decoder = getincrementaldecoder(encoding)()
+        return self._decoded(beginning)
+
+    def _decoded(self, piece: bytes, *, last: bool = False) -> bytes:
+        if self._decoder is None:
+            return piece
+        try:
+            return self._decoder.decode(piece, last).encode()
+        except UnicodeError:
+            raise _broken() from None
+
+    def _read(self, piece: bytes) -> None:
         if self._held:
             piece = self._held + piece
         end = _whole_until(piece)
@@ -94,6 +126,9 @@ class Siphon:
 
     def close(self) -> _Element:
         """End the document and give its root."""
+        if self._beginning is not None:
+            self._read(self._begin())
+        self._read(self._decoded(b"", last=True))
         self._parse(self._held, last=True)
         root: _Element = self._builder.close()
         return root

@@ -3,8 +3,8 @@
 Exchange writes character references that XML 1.0 forbids: `&#x1;` for a control character of a
 mail, `&#xD83D;&#xDE00;` for one emoji. Those are repaired, and only those: a pair of surrogates
 becomes its character; what stands for no character becomes U+FFFD, as raw control characters do, so
-that a person sees that something stood there. Broken UTF-8, a cut or malformed document, a document
-type and whatever grows out of bounds are refused.
+that a person sees that something stood there. Blanks before the XML declaration are left out. Broken
+UTF-8, a cut or malformed document, a document type and whatever grows out of bounds are refused.
 
 The repair runs when the strict parser has refused a document, so a good one costs nothing extra.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from .encodings import BEGINNING, foreign_encoding
 from .errors import IncompleteAnswer, RequestTooBig
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 _NO_CHARACTERS = re.compile(rb"\xef\xbf[\xbe\xbf]")  # U+FFFE, U+FFFF
 _SECTIONS = re.compile(rb"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 _BEFORE_DOCTYPE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*\Z", re.DOTALL)
+_BLANKS = b" \t\r\n"
 _REPLACEMENT = 0xFFFD
 _LONGEST_REFERENCE = 7
 
@@ -45,12 +47,15 @@ _parsers = threading.local()
 
 
 def parse(document: bytes, most: int = MOST_BYTES) -> _Element:
-    """Parse one complete XML document in UTF-8 and give its root.
+    """Parse one complete XML document and give its root.
 
     Raises:
         IncompleteAnswer: it is not one complete, well-formed document.
         RequestTooBig: it would need more memory than is good.
     """
+    encoding = foreign_encoding(document[:BEGINNING])
+    if encoding is not None:
+        document = _in_utf8(document, encoding)
     if len(document) > SMALL:
         _check_size(document, most)
     if b"<!DOCTYPE" in document:
@@ -58,7 +63,7 @@ def parse(document: bytes, most: int = MOST_BYTES) -> _Element:
     try:
         return etree.fromstring(document, _parser())
     except etree.XMLSyntaxError:
-        repaired = repair(document)
+        repaired = repair(document.lstrip(_BLANKS))
         if repaired == document:
             raise _broken() from None
     try:
@@ -72,7 +77,7 @@ def _parser() -> etree.XMLParser:
     parser: etree.XMLParser | None = getattr(_parsers, "parser", None)
     if parser is None:
         parser = _parsers.parser = etree.XMLParser(
-            encoding="utf-8",  # whatever the document declares: no second reading of its bytes
+            encoding="utf-8",  # by now it is, whatever the document declares
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
@@ -82,6 +87,13 @@ def _parser() -> etree.XMLParser:
             remove_pis=True,
         )
     return parser
+
+
+def _in_utf8(document: bytes, encoding: str) -> bytes:
+    try:
+        return document.decode(encoding).encode()
+    except UnicodeError:
+        raise _broken() from None
 
 
 def _check_size(document: bytes, most: int) -> None:

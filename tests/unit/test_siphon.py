@@ -62,6 +62,23 @@ def read(document: bytes, size: int = 7) -> tuple[Siphon, dict[int, Taken]]:
     return reading, sinks
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "iso-8859-1"])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_contents_arrive_in_whatever_encoding_the_answer_shows(encoding: str, size: int) -> None:
+    document = answer("GetAttachment", attached("A", b"content")).replace("Inner", "Für Zoë")
+    document = document.replace('"utf-8"', f'"{encoding.removesuffix("-sig")}"')
+    reading, sinks = read(document.encode(encoding), size)
+    root = reading.close()
+    assert sinks[0] == b"content"
+    assert root.findtext(f".//{TYPES}Subject") == "Für Zoë"
+
+
+def test_an_answer_cut_within_a_character_is_refused() -> None:
+    reading, _ = read(answer("GetAttachment", file("A", "AAAA")).encode("utf-16")[:-1])
+    with pytest.raises(IncompleteAnswer):
+        reading.close()
+
+
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=4), st.integers(1, 300))
 def test_contents_arrive_whole_however_the_answer_is_cut_into_pieces(contents: list[bytes], size: int) -> None:
     messages = [file(f"A{n}", b64encode(content).decode()) for n, content in enumerate(contents)]

@@ -81,8 +81,11 @@ def test_comments_and_instructions_never_split_a_text() -> None:
         b"<a>\xed\xa0\xbd\xed\xb8\x80</a>",
         b"<a>\xc3</a>",
         b"<a>\xc0\x80</a>",
-        b'<?xml version="1.0" encoding="iso-8859-1"?><a>\xe9</a>',
-        "<a>é</a>".encode("utf-16"),
+        b'<?xml version="1.0" encoding="utf-8"?><a>\xe9</a>',
+        b'<?xml version="1.0" encoding="shift_jis"?><a>\x83e</a>',
+        b'<?xml version="1.0" encoding="windows-1252"?><a>\x81</a>',
+        "<a>é</a>".encode("utf-16")[:-1],
+        "<a>é</a>".encode("utf-16-le") + b"\x00\xd8",
         b'<a b="1" b="2"/>',
         b"<x:a/>",
     ],
@@ -93,12 +96,35 @@ def test_what_is_broken_is_refused(broken: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("declaration", "encoding"),
+    [
+        ("", "utf-8"),
+        ("", "utf-8-sig"),
+        ("", "utf-16"),
+        ("<?xml version='1.0'?>", "utf-16-le"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-16-be"),
+        ('<?xml version="1.0" encoding="utf-16"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="us-ascii"?>', "utf-8"),
+        ('<?xml version="1.0" encoding="ISO-8859-1"?>', "iso-8859-1"),
+        ("<?xml version='1.0' encoding = 'windows-1252' standalone='yes'?>", "windows-1252"),
+    ],
+)
+def test_a_document_is_read_in_the_encoding_that_it_shows(declaration: str, encoding: str) -> None:
+    assert xml.parse(f"{declaration}<a>Grüße Ã©</a>".encode(encoding)).text == "Grüße Ã©"
+
+
+def test_blanks_before_the_declaration_do_no_harm() -> None:
+    assert xml.parse(b'\r\n <?xml version="1.0"?><a>b</a>').text == "b"
+
+
+@pytest.mark.parametrize(
     "evil",
     [
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- <a -->\n<!DOCTYPE a SYSTEM "http://127.0.0.1:1/x"><a/>',
         b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
         b'<?p <a ?><!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>',
+        '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
     ],
 )
 def test_a_document_type_is_refused_before_it_is_read(evil: bytes) -> None:
