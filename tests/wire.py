@@ -38,6 +38,7 @@ class Connection:
         self.versions = versions
         self.timeout = (2.0, 2.0)
         self.impersonate = False
+        self.own_address: str | None = None
         self.application_id: str | None = "11111111-2222-3333-4444-555555555555"
         self.renewable = True
         self.renewed = 0

@@ -60,6 +60,7 @@ class Connection:
         self.versions = versions
         self.mailboxes = settings.mailboxes
         self.impersonate = settings.impersonate
+        self.own_address = settings.username and settings.username.lower()
         self.application_id = settings.client_id
         self.timeout = (min(CONNECT_TIMEOUT, settings.request_timeout), settings.request_timeout)
         self._pool = pool

@@ -41,7 +41,12 @@ class ExchangeError(Exception):
     @property
     def unsupported(self) -> bool:
         """Whether the server may be one that lacks this question, or a word of it: nothing it said speaks against."""
-        return self.action is Action.OUR_BUG or self.code in _LACKING
+        return may_lack(self.code)
+
+
+def may_lack(code: str) -> bool:
+    """Tell whether a server says by a code that it lacks what it was asked for, or may say so."""
+    return action_of(code) is Action.OUR_BUG or code in _LACKING
 
 
 class FatalError(ExchangeError):
@@ -176,8 +181,7 @@ def _kind(action: Action, code: str, level: Level) -> type[ExchangeError]:
         return MailboxError
     if level is Level.MAILBOX:
         return MailboxError
-    splittable = action not in {Action.OUR_BUG, Action.FOLDER_GONE, Action.MAILBOX_OUT}
-    return ItemsError if level is Level.ITEMS and splittable else FolderError
+    return ItemsError if level is Level.ITEMS else FolderError
 
 
 _FIXED: dict[Action, type[ExchangeError]] = {

@@ -31,6 +31,10 @@ class Connection(Protocol):
         """Whether requests act as the mailbox's owner."""
 
     @property
+    def own_address(self) -> str | None:
+        """The user name in lower case: the address of the account's own mailbox, if it is one."""
+
+    @property
     def application_id(self) -> str | None:
         """The OAuth application, for the words of a refusal."""
 

@@ -26,8 +26,8 @@ from .answers import (
     ServerInfo,
     ShapeLike,
 )
-from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, error_for
-from .faults import Action
+from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, error_for, may_lack
+from .faults import Action, action_of
 from .siphon import Siphon
 
 if TYPE_CHECKING:
@@ -56,13 +56,16 @@ __all__ = [
 ]
 
 MOST_CHANGES = 512
+# Items that are tried, each alone, to tell a property that the server lacks from a bad item.
+MOST_TRIALS = 3
 
 
 class Mailbox:
     """One store of one mailbox; `store` is primary, archive, recoverable_items or public_folders.
 
     With impersonation each request acts as the mailbox's owner, else distinguished folders carry
-    the mailbox's address (delegate access).
+    the mailbox's address (delegate access). A server that knows no such address is asked without,
+    when the mailbox is the account's own.
     """
 
     def __init__(self, transport: Transport, address: str, store: str = "primary") -> None:
@@ -120,19 +123,25 @@ class Mailbox:
         Raises:
             MailboxError: the mailbox, or this store of it, cannot be opened.
         """
-        ids = ask.distinguished_ids([ask.ROOTS[self.store]], self._owner)
         try:
-            return self.transport.call(
-                "GetFolder",
-                ask.get_folder(ids, ask.DEFAULT_FOLDERS),
-                mailbox=self.address,
-                read=strict.root_folder,
-            )
+            return self._root()
         except MailboxError as error:
+            if error.unsupported and self._owner and self.address == self.transport.own_address:
+                self._owner = ""
+                return self.root()
             if error.action not in {Action.FOLDER_GONE, Action.ITEM_GONE}:
                 raise
             line = f"{self.address} has no {self.store.replace('_', ' ')} ({error.code}); take it out of `stores`"
             raise MailboxError(line, code=error.code, action=error.action) from None
+
+    def _root(self) -> FolderInfo:
+        ids = ask.distinguished_ids([ask.ROOTS[self.store]], self._owner)
+        return self.transport.call(
+            "GetFolder",
+            ask.get_folder(ids, ask.DEFAULT_FOLDERS),
+            mailbox=self.address,
+            read=strict.root_folder,
+        )
 
     def distinguished(self) -> dict[str, str]:
         """Map folder ids to distinguished names, of all the store has; one request as a rule.
@@ -320,23 +329,45 @@ class Mailbox:
         vocabulary = self.transport.vocabulary
         shape = vocabulary.known(shape.for_server(self.transport.version(self.address)))
         try:
-            return self._ask_for(operation, shape, tries, ids)
+            answers = self._ask_for(operation, shape, tries, ids)
         except ExchangeError as error:
-            # One folder may be what breaks a request for many; an item is told from a property by its code.
-            trial = ids if operation == "GetFolder" else ids[:1]
-            lacking = error.unsupported if operation == "GetFolder" else error.action is Action.OUR_BUG
-            if not lacking or not vocabulary.learn(shape, partial(self._accepts, operation, trial)):
+            if not self._lacks(operation, shape, ids, {error.code}):
                 raise
+        else:
+            codes = {answer.code for answer, _ in answers}
+            if None in codes and tries is None:
+                vocabulary.trust(shape)
+            if None in codes or not self._lacks(operation, shape, ids, codes):
+                return answers
         return self._ask_for(operation, vocabulary.known(shape), tries, ids)
 
+    def _lacks(self, operation: str, shape: PartedShape, ids: Sequence[str], codes: Collection[str | None]) -> bool:
+        """Tell whether the server lacks properties of a shape in which all that was asked for failed.
+
+        The codes may blame an item as well as a property: a property is to blame only when nothing was ever read in
+        this shape, and, unless the codes speak of the request, only when several items fail.
+        """
+        if not all(may_lack(code or "") for code in codes):
+            return False
+        if operation == "GetItem":
+            of_request = all(action_of(code or "") is Action.OUR_BUG for code in codes)
+            if not self.transport.vocabulary.is_doubtful(shape) or not (of_request or len(ids) > 1):
+                return False
+        return self.transport.vocabulary.learn(shape, partial(self._accepts, operation, ids))
+
     def _accepts(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
+        """Tell whether a shape is taken: all folders are asked at once; of a few items, one by one, one is enough."""
+        trials = [ids] if operation == "GetFolder" else [[item_id] for item_id in ids[:MOST_TRIALS]]
+        return any(self._is_taken(operation, trial, shape) for trial in trials)
+
+    def _is_taken(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
         try:
-            self._ask_for(operation, shape, 1, ids)
+            answers = self._ask_for(operation, shape, 1, ids)
         except ExchangeError as error:
             if not error.unsupported:
                 raise
             return False
-        return True
+        return not all(answer.code is not None and may_lack(answer.code) for answer, _ in answers)
 
     def _ask_for(
         self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str]

@@ -70,6 +70,10 @@ class _Affine:
         return self._connection.impersonate
 
     @property
+    def own_address(self) -> str | None:
+        return self._connection.own_address
+
+    @property
     def application_id(self) -> str | None:
         return self._connection.application_id
 

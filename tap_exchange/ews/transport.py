@@ -65,6 +65,7 @@ class Transport:
     ) -> None:
         self.pace = pace
         self.impersonate = connection.impersonate
+        self.own_address = connection.own_address
         self._connection = connection
         self.vocabulary = Vocabulary()
         self._url = connection.url

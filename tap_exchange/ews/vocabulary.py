@@ -24,11 +24,20 @@ class Vocabulary:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._refused: dict[str, frozenset[str]] = {}
+        self._answered: set[PartedShape] = set()
 
     def known(self, shape: PartedShape) -> PartedShape:
         """Return the shape without what was refused so far."""
         refused = self._refused.get(shape.stream) if self._refused else None
         return shape.without(refused) if refused else shape
+
+    def is_doubtful(self, shape: PartedShape) -> bool:
+        """Tell whether the server has given nothing yet in this shape: it may lack a word of it."""
+        return shape not in self._answered
+
+    def trust(self, shape: PartedShape) -> None:
+        """Note that the server knows all that a shape asks for."""
+        self._answered.add(shape)
 
     def learn(self, shape: PartedShape, accepts: Callable[[PartedShape], bool]) -> bool:
         """Find the properties that make a server refuse a request, and remember them; tell whether any are known now.
@@ -40,6 +49,8 @@ class Vocabulary:
         with self._lock:
             if not set(self._refused.get(shape.stream, ())) <= set(shape.missing):
                 return True  # another thread found them meanwhile
+            if shape in self._answered:
+                return False
             if not shape.groups or not accepts(shape.without(shape.columns)):
                 return False
             refused = [name for group in _refused(shape, shape.groups, accepts) for name in group]

@@ -24,12 +24,6 @@ NAMED_BY_CODE = dict.fromkeys(
 """Columns that a response code speaks of; many items (signed, encrypted, reports) have no MIME form."""
 
 
-NAMED_BY_CODE = dict.fromkeys(
-    ("ErrorMimeContentConversionFailed", "ErrorMimeContentInvalid", "ErrorUnsupportedMimeConversion"), "mime_content"
-)
-"""Columns that a response code speaks of; many items (signed, encrypted, reports) have no MIME form."""
-
-
 @dataclass(frozen=True, slots=True)
 class Rescue:
     """What became of a bad item: its answer in the largest shape that works, and the columns it lacks."""

@@ -44,11 +44,11 @@ MAILBOX, FOLDER, ITEMS = Level.MAILBOX, Level.FOLDER, Level.ITEMS
         ("ErrorNonExistentMailbox", ITEMS, MailboxError, False),
         ("ErrorAccessDenied", MAILBOX, MailboxError, False),
         ("ErrorAccessDenied", FOLDER, FolderError, False),
-        ("ErrorAccessDenied", ITEMS, FolderError, False),
+        ("ErrorAccessDenied", ITEMS, ItemsError, True),
         ("HTTP403", ITEMS, FatalError, False),
         ("ErrorInvalidServerVersion", MAILBOX, FatalError, False),
         ("ErrorInvalidSchemaVersionForMailboxVersion", FOLDER, MailboxError, False),
-        ("ErrorSchemaValidation", ITEMS, FolderError, False),
+        ("ErrorSchemaValidation", ITEMS, ItemsError, True),
         ("ErrorSchemaValidation", MAILBOX, MailboxError, False),
     ],
 )

@@ -488,6 +488,26 @@ def test_impersonation_names_no_mailbox_in_the_body(requests_mock: Mocker) -> No
     assert asked(requests_mock).find(".//{*}Mailbox") is None
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_only_the_accounts_own_mailbox_is_opened_without_its_address(requests_mock: Mocker, *, own: bool) -> None:
+    def respond(request: Any, context: Any) -> str:  # noqa: ANN401
+        if "t:EmailAddress" in request.text:
+            context.status_code = 500
+            return fault("ErrorSchemaValidation")
+        return answer("GetFolder", folder("R"))
+
+    requests_mock.post(URL, text=respond)
+    connection = Connection()
+    connection.own_address = ANNA if own else "boris@example.com"
+    wire = Mailbox(transport(connection), ANNA)
+    if own:
+        assert wire.root().folder_id == "R"
+        assert asked(requests_mock).find(".//{*}Mailbox") is None
+    else:
+        with pytest.raises(MailboxError):
+            wire.root()
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

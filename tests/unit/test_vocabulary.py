@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.ews.errors import ExchangeError, FolderError, TransientError
+from tap_exchange.ews.errors import ExchangeError, ItemsError, TransientError
 from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
 from tap_exchange.ews.vocabulary import Vocabulary
-from tests.wire import ANNA, URL, answer, fault, item, success, transport
+from tests.wire import ANNA, URL, answer, failure, fault, item, success, transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,9 +107,63 @@ def test_items_come_without_a_property_that_the_server_lacks(
 
 def test_items_whose_request_is_refused_in_any_shape_raise_what_was_said(requests_mock: Mocker) -> None:
     requests_mock.post(URL, text=fault("ErrorInvalidRequest"), status_code=500)
-    with pytest.raises(FolderError, match="report this as a defect"):
+    with pytest.raises(ItemsError, match="report this as a defect"):
         Mailbox(transport(), ANNA).get_items(["A"], MESSAGES)
     assert requests_mock.call_count == 2
+
+
+class Strict:
+    """A server that fails, in one of several ways, when some items are asked for a property."""
+
+    def __init__(self, requests_mock: Mocker, word: str, of: str, way: str) -> None:
+        self.word, self.of, self.way = word, of, way
+        requests_mock.post(URL, text=self.respond)
+
+    def respond(self, request: Any, context: Any) -> str:  # noqa: ANN401
+        asked = [one for one in "ABCD" if f'"{one}"' in request.text]
+        bad = [one for one in asked if one in self.of and self.word in request.text]
+        if bad and self.way == "message":
+            messages = [failure("GetItem", "ErrorInvalidPropertyRequest") if one in bad else item(one) for one in asked]
+            return answer("GetItem", *messages)
+        if bad:
+            context.status_code = 500
+            return fault(self.way)
+        return answer("GetItem", *map(item, asked))
+
+
+@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+def test_a_property_that_fails_for_all_of_several_items_is_one_that_the_server_lacks(
+    requests_mock: Mocker, way: str
+) -> None:
+    Strict(requests_mock, "item:Size", "ABCD", way)
+    mailbox = Mailbox(transport(), ANNA)
+    found = mailbox.get_items(["A", "B", "C", "D"], MESSAGES)
+    assert [one.id for one in found if one.record] == ["A", "B", "C", "D"]
+    before = requests_mock.call_count
+    mailbox.get_items(["A"], MESSAGES)
+    assert requests_mock.call_count == before + 1
+
+
+@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+def test_a_property_that_fails_for_some_items_is_asked_of_the_others(requests_mock: Mocker, way: str) -> None:
+    Strict(requests_mock, "item:Size", "AB", way)
+    mailbox = Mailbox(transport(), ANNA)
+    with suppress(ItemsError):
+        mailbox.get_items(["A", "B", "C"], MESSAGES)
+    (found,) = mailbox.get_items(["C"], MESSAGES)
+    assert found.record is not None
+    assert "item:Size" in requests_mock.last_request.text
+
+
+@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+def test_what_the_server_gave_before_is_nothing_that_it_lacks(requests_mock: Mocker, way: str) -> None:
+    Strict(requests_mock, "item:Size", "ABC", way)
+    mailbox = Mailbox(transport(), ANNA)
+    mailbox.get_items(["D"], MESSAGES)
+    before = requests_mock.call_count
+    with suppress(ItemsError):
+        mailbox.get_items(["A", "B", "C"], MESSAGES, tries=1)
+    assert requests_mock.call_count == before + 1
 
 
 @pytest.mark.parametrize("code", ["ErrorSchemaValidation", "ErrorInvalidPropertyRequest", ""])
