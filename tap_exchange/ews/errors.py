@@ -66,8 +66,11 @@ class FolderError(ExchangeError):
 
     @property
     def splittable(self) -> bool:
-        """Whether a smaller page may be answered: not when the folder is gone or closed to us."""
-        return self.action in {Action.QUARANTINE, Action.ASK_LESS}
+        """Whether a smaller page may be answered: not when the folder is gone or closed to us.
+
+        Of an item that is not found a page may fail, too.
+        """
+        return self.action in {Action.QUARANTINE, Action.ASK_LESS, Action.ITEM_GONE}
 
 
 class StateError(FolderError):

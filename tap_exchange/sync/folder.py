@@ -210,7 +210,7 @@ class FolderSync:
         except (FatalError, Stopped, MailboxError):
             raise
         except FolderError as error:
-            if error.action is Action.FOLDER_GONE and await self._is_gone():
+            if error.action in {Action.FOLDER_GONE, Action.ITEM_GONE} and await self._is_gone():
                 await self.store.bury(self.place, self.mark)
                 self.outcome = Outcome("gone", error.code, "The folder was deleted.")
             elif error.code == "ErrorAccessDenied":
@@ -224,13 +224,12 @@ class FolderSync:
     async def _sync(self) -> None:
         try:
             await self._sync_by_feed()
+            if self.store.run.sample or (self.followed and not self.must_stop()):
+                await view_calendar(self, self._catch_up)
         except stubborn.BrokenFeedError as error:
             await list_contents(self)
             self.outcome = Outcome("listed", error.code, str(error))
             await view_calendar(self, partial(list_contents, self))
-        else:
-            if self.store.run.sample or (self.followed and not self.must_stop()):
-                await view_calendar(self, self._catch_up)
 
     async def _catch_up(self) -> None:
         await self.follow(self.mark.get("sync_state"))

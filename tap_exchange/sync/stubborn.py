@@ -62,7 +62,8 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
 
 async def _without_culprits(folder: FolderSync, state: str | None, error: ExchangeError) -> ItemPage:
     """Find the items that break the next page, ignore them from now on, and return the page."""
-    candidates = await listed_ids(folder)
+    listed = await _listed(folder)
+    candidates = listed or []
     for _ in range(MOST_CULPRITS):
         culprit = await _find(folder, state, candidates)
         if culprit is None:
@@ -75,16 +76,28 @@ async def _without_culprits(folder: FolderSync, state: str | None, error: Exchan
         except ExchangeError as again:
             if not again.splittable:
                 raise
-    if state is not None and await _walks(folder):
+    if state is not None and (await _walks(folder) if listed is not None else await _walks_to_its_end(folder)):
         raise StaleStateError("The feed fails with its sync state and works without.", code=error.code)
     if "sync_state" in folder.mark and not await folder.store.feeds_others(folder.place.folder_id):
         raise FolderError(
             f"SyncFolderItems fails for other folders too ({error.code}): the server is in trouble; run again later.",
             code=error.code,
         ) from error
+    if listed is None:
+        raise error
     raise BrokenFeedError(
         "The folder's feed fails whatever is asked; its contents are listed instead.", code=error.code
     ) from error
+
+
+async def _listed(folder: FolderSync) -> list[FoundItem] | None:
+    """List the items that may break the feed, None where the server lists no items at all."""
+    try:
+        return await listed_ids(folder)
+    except ExchangeError as error:
+        if not error.unsupported:
+            raise
+        return None
 
 
 async def _find(folder: FolderSync, state: str | None, candidates: Sequence[FoundItem]) -> FoundItem | None:
@@ -131,13 +144,21 @@ async def _walks(folder: FolderSync) -> bool:
     return False
 
 
+async def _walks_to_its_end(folder: FolderSync) -> bool:
+    """Return whether the whole feed can be followed without a state: no listing would help where it breaks."""
+    page = await _tried(folder, None, folder.store.run.settings.max_changes)
+    while page is not None and not page.last and not folder.store.must_stop():
+        page = await _tried(folder, page.sync_state, folder.store.run.settings.max_changes)
+    return page is not None and page.last
+
+
 async def _tried(folder: FolderSync, state: str | None, size: int, ignored: Sequence[str] = ()) -> ItemPage | None:
     try:
         return await _call(folder, state, size, ignored)
     except StateError:
         return None
     except ExchangeError as error:
-        if not error.splittable:
+        if not error.splittable and not error.unsupported:
             raise
         return None
 

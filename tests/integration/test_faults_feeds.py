@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,42 @@ def test_an_item_may_break_the_feed_in_any_way(
     ended = run(server, FeedBreaks([items[9]], change=change)).checked()
     has_all(ended, inbox)
     assert set(mark(ended, inbox)["ignored"]) == {items[9].id}
+
+
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorInternalServerError", "ErrorNobodyKnows"])
+def test_an_item_may_break_the_feed_with_any_code(
+    code: str, server: Server, inbox: Folder, items: list[Item]
+) -> None:
+    ended = run(server, FeedBreaks([items[9]], code)).checked()
+    has_all(ended, inbox)
+    assert set(mark(ended, inbox)["ignored"]) == {items[9].id}
+
+
+@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorSyncFolderNotFound"])
+def test_a_folder_that_nobody_finds_any_more_is_gone(code: str, server: Server, inbox: Folder) -> None:
+    sent = inbox.store.folder("sentitems").fill(5)
+    folders = ["inbox", "sentitems"]
+    first = run(server, folders_include=folders).checked()
+    ended = run(server, FolderFails(code, inbox, On()), state=first.state, folders_include=folders).checked()
+    assert folder_row(ended, inbox)["status"] == "gone"
+    assert folder_row(ended, sent)["status"] == "finished"
+    assert [row["folder_id"] for row in ended.of("folders") if row["deleted_at"]] == [inbox.id]
+
+
+def test_an_item_that_breaks_the_feed_of_a_server_that_lists_nothing_stops_its_folder_and_voids_no_row(
+    server: Server, inbox: Folder, items: list[Item]
+) -> None:
+    first = run(server).checked()
+    items[5].update(Subject="changed")
+    items[9].update(Subject="changed, and breaks the feed")
+    faults = [FeedBreaks([items[9]], "ErrorItemCorrupt"), RequestFails("ErrorInvalidOperation", On("FindItem"))]
+    ended = run(server, *faults, state=first.state)
+    assert ended.exit_code == 1
+    row = folder_row(ended, inbox)
+    assert (row["status"], row["code"]) == ("failed", "ErrorItemCorrupt")
+    assert row["resets"] == folder_row(first, inbox)["resets"]
+    healed = run(server, state=ended.state).checked()
+    assert rows_by_id(ended, "messages").keys() | rows_by_id(healed, "messages").keys() == ids([items[5], items[9]])
 
 
 def test_an_item_that_breaks_the_feed_and_get_item_too_is_corrupt_and_stops_nothing(
@@ -251,6 +288,17 @@ def test_a_deletion_that_breaks_the_feed_starts_the_folder_over(
     assert fault.struck
     has_all(ended, inbox)
     assert folder_row(ended, inbox)["resets"]["messages"] > folder_row(first, inbox)["resets"]["messages"]
+
+
+def test_a_calendar_that_is_refused_with_every_state_is_listed(server: Server, inbox: Folder) -> None:
+    calendar = inbox.store.folder("calendar")
+    now = datetime.now(timezone.utc)
+    item = calendar.add("CalendarItem", Subject="now", Start=now, End=now + timedelta(hours=1))
+    fault = FolderFails("ErrorInvalidSyncStateData", calendar, On(SYNC, state=True))
+    ended = run(server, fault, folders_include=["calendar"]).checked()
+    assert folder_row(ended, calendar)["status"] == "listed"
+    assert set(rows_by_id(ended, "calendar_items")) == {item.id}
+    assert [row["subject"] for row in ended.table("calendar_view").values()] == ["now"]
 
 
 # -- nothing helps
