@@ -198,7 +198,7 @@ def local_name(element: _Element) -> str:
 
 
 def _boolean(text: str | None, what: str) -> bool:
-    value = _BOOLEANS.get((text or "").strip())
+    value = _BOOLEANS.get((text or "").strip().lower())
     if value is None:
         raise _incomplete(f"{what} is neither true nor false")
     return value

@@ -36,10 +36,10 @@ def lower(raw: str | None) -> str | None:
 
 
 def boolean(raw: str | None) -> bool | None:
-    """Return a truth value: true, false, 1 or 0."""
+    """Return a truth value: true, false, 1 or 0; some servers write the words in other letters."""
     if raw in BOOLEANS:
         return BOOLEANS[raw]
-    if not raw or not (word := raw.strip()):
+    if not raw or not (word := raw.strip().lower()):
         return None
     if word not in BOOLEANS:
         raise ValueError

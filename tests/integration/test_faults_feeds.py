@@ -99,9 +99,7 @@ def test_an_item_may_break_the_feed_in_any_way(
 
 
 @pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorInternalServerError", "ErrorNobodyKnows"])
-def test_an_item_may_break_the_feed_with_any_code(
-    code: str, server: Server, inbox: Folder, items: list[Item]
-) -> None:
+def test_an_item_may_break_the_feed_with_any_code(code: str, server: Server, inbox: Folder, items: list[Item]) -> None:
     ended = run(server, FeedBreaks([items[9]], code)).checked()
     has_all(ended, inbox)
     assert set(mark(ended, inbox)["ignored"]) == {items[9].id}

@@ -73,6 +73,12 @@ READ = '<t:ReadFlagChange><t:ItemId Id="B" ChangeKey="AAAA"/><t:IsRead>false</t:
 STRANGE = '<t:Create><t:Booking><t:Title>x</t:Title><t:ItemId Id="C"/></t:Booking></t:Create>'
 
 
+@pytest.mark.parametrize(("said", "last"), [("true", True), ("False", False), (" 1 ", True), ("0", False)])
+def test_a_page_says_whether_it_is_the_last(requests_mock: Mocker, said: str, *, last: bool) -> None:
+    requests_mock.post(URL, text=page(CREATE, state="S2", last=said))
+    assert mailbox().sync_items("F", "S1", 100).last is last
+
+
 def test_a_page_of_changes_in_their_order(requests_mock: Mocker) -> None:
     requests_mock.post(URL, text=page(CREATE, UPDATE, READ, DELETE, STRANGE, state="S2", last="false"))
     found = mailbox().sync_items("F", "S1", 100)
