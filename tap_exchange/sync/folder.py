@@ -29,6 +29,7 @@ from tap_exchange.sync.fill import IdSet, fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
+from tap_exchange.sync.walk import ENDLESS, Walk
 from tap_exchange.sync.watch import watch
 from tap_exchange.sync.work import PageWork
 
@@ -77,6 +78,7 @@ class FolderSync:
     notes: list[str] = field(default_factory=list)
     """What was done to get there, for the folder's row."""
     throttled_before: float = 0.0
+    walk: Walk = field(default_factory=Walk)
     started_over: bool = False
     """Whether a state could not be used in this run: a second time the feed is not believed any more."""
 
@@ -309,7 +311,7 @@ class FolderSync:
     async def ask(self, state: str | None) -> ItemPage:
         """Return the next page; raises StateError when the state is refused three times.
 
-        The same state again with more to come would never end: FolderError.
+        A feed that would never end: FolderError.
         """
         for pause in (*REFUSALS, None):
             try:
@@ -319,12 +321,8 @@ class FolderSync:
                     raise
                 await asyncio.sleep(pause)
             else:
-                if answer.sync_state == state and not answer.last:
-                    raise FolderError(
-                        "The server gives the same page again and again; the folder is left as it is. "
-                        "Its administrator should repair the mailbox (New-MailboxRepairRequest).",
-                        code="ErrorSyncStateRepeats",
-                    )
+                if self.walk.is_endless(state, answer):
+                    raise FolderError(ENDLESS, code="SyncStateNeverMoves", action=Action.BACK_OFF)
                 return answer
         raise AssertionError("unreachable")
 

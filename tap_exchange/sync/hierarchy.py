@@ -13,6 +13,7 @@ from tap_exchange.sync.folder import REFUSALS
 from tap_exchange.sync.keys import surrogate
 from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.scope import descendants, path_of
+from tap_exchange.sync.walk import ENDLESS, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -111,14 +112,12 @@ async def _changes(store: StoreSync) -> tuple[list[FolderChange], str, bool]:
 
 async def _drain(store: StoreSync, state: str | None) -> tuple[list[FolderChange], str]:
     changes: list[FolderChange] = []
+    walk = Walk()
     while True:
         page = await _ask(store, state)
         changes += page.changes
-        if not page.last and page.sync_state == state:
-            raise MailboxError(
-                "The server gives the same page of the folder hierarchy again and again; nothing was moved.",
-                code="ErrorSyncStateRepeats",
-            )
+        if walk.is_endless(state, page):
+            raise MailboxError(ENDLESS, code="SyncStateNeverMoves")
         state = page.sync_state
         if page.last:
             return changes, state
