@@ -18,7 +18,7 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
 from tap_exchange.settings import Settings, SettingsError, config_jsonschema, from_environment
 from tap_exchange.streams.catalog import CatalogError, check_catalog
-from tap_exchange.streams.outlet import LineTooLongError, Outlet
+from tap_exchange.streams.outlet import LineTooLongError, LoaderGoneError, Outlet
 from tap_exchange.streams.stream import ExchangeStream
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ NOT_A_STATE = "The state is not a Singer state: give the last STATE that the loa
 
 class RunFailedError(Exception):
     """All that could be done is done, and a mailbox or folder failed."""
+
+
+EMPTY = "empty; while there is no state, leave out --state"
+FOR_THE_USER = (SettingsError, CatalogError, RunFailedError, LineTooLongError, LoaderGoneError)
 
 
 class TapExchange(Tap):
@@ -209,14 +213,13 @@ def _explain(error: BaseException) -> int:
     if interrupted is not None:
         logger.warning("Stopped by %s; the next run goes on from the last STATE.", signal.Signals(interrupted).name)
         return 128 + int(interrupted)
-    if isinstance(error, BrokenPipeError):
-        logger.error("The loader closed the pipe: see its own log. The next run goes on from its last STATE.")
-    elif isinstance(error, (SettingsError, CatalogError, RunFailedError, LineTooLongError)) or getattr(
-        error, "for_the_user", False
-    ):
+    if isinstance(error, FOR_THE_USER) or getattr(error, "for_the_user", False):
         logger.error("%s", error)
+    elif isinstance(error, UnicodeDecodeError):
+        logger.error("A given file (config, catalog or state) is not UTF-8: write it anew in that encoding.")
     elif isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
-        logger.error("A given file (config, catalog or state) is not JSON: line %s.", getattr(error, "lineno", "?"))
+        wrong = f"not JSON: line {getattr(error, 'lineno', '?')}" if getattr(error, "doc", None) else EMPTY
+        logger.error("A given file (config, catalog or state) is %s.", wrong)
     elif isinstance(error, OSError):
         logger.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
     else:  # a message may hold mail content, the places in the code do not

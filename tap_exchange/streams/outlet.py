@@ -35,6 +35,13 @@ class LineTooLongError(Exception):
     """A message is longer than any loader takes."""
 
 
+class LoaderGoneError(Exception):
+    """The loader closed the pipe. No OSError: click ends without a word for that one."""
+
+    def __init__(self) -> None:
+        super().__init__("The loader closed the pipe: see its own log. The next run goes on from its last STATE.")
+
+
 class Outlet(GenericSingerWriter[bytes, Message]):
     """Writes messages to standard output; one thread writes, any thread may ask it to hurry."""
 
@@ -87,7 +94,11 @@ class Outlet(GenericSingerWriter[bytes, Message]):
             self.flush()
 
     def flush(self) -> None:
-        """Hand everything that was gathered to the pipe; waits as long as nobody reads."""
+        """Hand everything that was gathered to the pipe; waits as long as nobody reads.
+
+        Raises:
+            LoaderGoneError: nobody ever will.
+        """
         buffer, self._buffer = self._buffer, bytearray()
         if self._give_up is not None and len(buffer) > self._room:
             self._give_up()
@@ -100,10 +111,13 @@ class Outlet(GenericSingerWriter[bytes, Message]):
                 sys.stdout.write(buffer.decode())
                 return
         self._is_writing = True
-        with memoryview(buffer) as view:
-            written = 0
-            while written < len(view):
-                written += os.write(self._fd, view[written:])
+        try:
+            with memoryview(buffer) as view:
+                written = 0
+                while written < len(view):
+                    written += os.write(self._fd, view[written:])
+        except BrokenPipeError:
+            raise LoaderGoneError from None
         self._is_writing = False
         self._room -= len(buffer) + PAGE
         if self._leave is not None:

@@ -146,15 +146,13 @@ class Conveyor:
             self._room.notify_all()
 
     def _start(self) -> None:
-        """Start waiting loads while the bounds allow, and always one."""
-        while self._waiting and (
-            self._started == 0
-            or (
-                self._started < self._most_started
-                and self._held + self._expected + (self._waiting[0].size or self._typical) <= HELD_BYTES
-            )
-        ):
+        """Start waiting loads while the bounds allow, and always one; none for a run that has failed."""
+        while self._failure is None and self._waiting and (self._started == 0 or self._has_room()):
             self._begin(self._waiting.popleft())
+
+    def _has_room(self) -> bool:
+        coming = self._waiting[0].size or self._typical
+        return self._started < self._most_started and self._held + self._expected + coming <= HELD_BYTES
 
     def _begin(self, batch: _Batch) -> None:
         expected = batch.size or self._typical

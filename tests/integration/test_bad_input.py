@@ -184,6 +184,17 @@ def test_a_file_that_is_no_json_is_named_in_one_line(config: Config, tmp_path: P
     refused(run_tap_here(config, args=[option, str(broken)]), "not JSON")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty"), ('{"bookmarks": {}}'.encode("utf-16"), "not UTF-8")],
+    ids=["empty", "in UTF-16, as some shells write it"],
+)
+def test_a_state_that_a_shell_spoiled_is_one_line(config: Config, tmp_path: Path, content: bytes, words: str) -> None:
+    spoiled = tmp_path / "state.json"
+    spoiled.write_bytes(content)
+    refused(run_tap_here(config, args=["--state", str(spoiled)]), words)
+
+
 def test_a_list_is_no_state(config: Config) -> None:
     refused(run_tap_here(config, state=[1, 2]), "not a Singer state")  # type: ignore[arg-type]
 

@@ -106,6 +106,16 @@ def goes_on(server: Server, inbox: Folder, before: Messages) -> None:
     assert tables == ids(inbox.items())
 
 
+def test_a_loader_that_closes_the_pipe_is_told_of_in_one_line(server: Server, inbox: Folder, tmp_path: Path) -> None:
+    inbox.fill(2000)
+    with tap(server, tmp_path) as running:
+        assert running.process.stdout.readline()
+        running.process.stdout.close()
+        assert running.process.wait(60) == 1
+        wait_until(lambda: "The loader closed the pipe" in running.log(), 10)
+        assert "Traceback" not in running.log()
+
+
 @pytest.mark.parametrize("by", [TERM, INT])
 def test_a_signal_while_backing_off(by: signal.Signals, server: Server, inbox: Folder, tmp_path: Path) -> None:
     fault = Throttles(How.SOAP_FAULT, hint=300, on=On("GetItem", skip=3))

@@ -66,6 +66,33 @@ async def put_all(conveyor: Conveyor, pages: list[Page]) -> None:
     await asyncio.gather(*written)
 
 
+def test_no_load_is_started_once_writing_has_failed() -> None:
+    class Broken(Lines):
+        def write(self, row: Row) -> None:  # noqa: ARG002 - the writer's
+            raise BrokenPipeError
+
+    failed = threading.Event()
+    done: list[int] = []
+
+    def load(number: int) -> Loaded:
+        failed.wait(60)
+        done.append(number)
+        return Loaded(size=1)
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as executor:
+            conveyor = Conveyor(Broken(), executor, 1)
+            loads = [lambda number=number: load(number) for number in range(20)]
+            await conveyor.put(Page(opening=lambda: [row("opens")], loads=loads))
+            with pytest.raises(BrokenPipeError):
+                await conveyor.write_all()
+            failed.set()
+            await asyncio.get_running_loop().run_in_executor(executor, lambda: None)
+
+    asyncio.run(run())
+    assert done == [0]
+
+
 def test_pages_are_written_one_at_a_time_and_batches_in_order_whatever_the_delays() -> None:
     lines = convey([page(number, 7, delay=0.01) for number in range(6)])
     expected = [
