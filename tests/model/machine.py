@@ -148,7 +148,7 @@ class MailboxMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="tap-exchange-model-"))
         self.state: State | None = None
         self.unfinished: list[Selects] = []
-        self.pushing_out: list[int | None] = []
+        self.held: Settings = {}
         self.fed: set[str] = set()
         self.owed: set[str] = set()
         self.world: World | None = None
@@ -264,20 +264,16 @@ class MailboxMachine(RuleBasedStateMachine):
     ) -> Settings:
         """Run, and return the settings it had; what docs/state.md advises against is left out.
 
-        After a run that did not end well the selection stays until one does: a fill of columns that was killed, its
-        STATE lost, is made good by the next fill, not by a run that is given the former selection and the former
-        state, which tell of no fill. So does the date after one that wrote tombstones: what it pushed out is gone from
-        the tables, and the former date and state would not load it. A new lineage begins with the stores that earlier
-        ones had fed.
+        After a run that did not end well some settings stay until one does: the selection, what leaves folders out,
+        and the date of a run that wrote tombstones. A new lineage begins with the stores that earlier ones had fed.
         """
         stores = [store for store in EVERY_STORE if store in self.owed or store in settings["stores"]]
-        settings = settings | {"stores": stores}
-        if self.pushing_out:
-            settings["start_days_ago"] = self.pushing_out[0]
+        settings = settings | {"stores": stores} | self.held
         if self.unfinished:
             selects = self.unfinished[0]
         self.unfinished = [selects] if killed else []
-        self.pushing_out = [settings["start_days_ago"]] if killed and settings.get("tombstones") else []
+        holding = ("search_folders", "folders_exclude", *(("start_days_ago",) if settings.get("tombstones") else ()))
+        self.held = {name: settings[name] for name in holding if name in settings} if killed else {}
         self.world.tick()
         config = self._config(settings, selects)
         catalog = selection(selects) if selects else None
