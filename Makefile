@@ -57,6 +57,7 @@ audit: $(LINT) ## known weaknesses of the locked dependencies (needs the network
 
 bench: $(TAP) ## the figures, beside the plain way (10 minutes)
 	@.venv/bin/python -m benchmarks.run
+	@.venv/bin/python -m benchmarks.latency
 
 bench-full: $(TAP) ## the long figures: a million items (an hour)
 	@.venv/bin/python -m benchmarks.run --full

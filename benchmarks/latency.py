@@ -1,6 +1,6 @@
 """How long a new message takes from the mailbox to PostgreSQL in the live mode: median and worst of many.
 
-    python benchmarks/latency.py [--messages 50] [--delay 1] [--json FILE]
+    python -m benchmarks.latency [--messages 50] [--delay 1] [--json FILE]
 
 The embedded Exchange in this process, the tap in its own, its records written by a plain INSERT as they come: what is
 measured is the tap and the server, not a loader's batching (SDK targets keep records until their batch is full).
