@@ -61,6 +61,7 @@ class TapExchange(Tap):
     ]
 
     _engine: Engine | None = None
+    _settings: Settings | None = None
     _ran = False
     _summary = ""
 
@@ -128,7 +129,7 @@ class TapExchange(Tap):
         """Check the settings our way: one line, and never the value of a secret in it."""
         self.append_builtin_config(self.config_jsonschema)
         if raise_errors:
-            Settings.from_config(self.config)
+            self._settings = Settings.from_config(self.config)
         return []
 
     def run_feed(self, first: ExchangeStream, *, write_messages: bool) -> Iterator[dict[str, Any]]:
@@ -142,7 +143,7 @@ class TapExchange(Tap):
         for stream in selected.values():
             stream.write_schema()
         self._engine = Engine(
-            Settings.from_config(self.config),
+            self._settings or Settings.from_config(self.config),
             self.state,
             selected,
             self.outlet,

@@ -208,6 +208,11 @@ def test_a_catalog_without_what_the_views_need_is_refused(config: Config) -> Non
     refused(run_tap_here(config, catalog={"streams": []}), "item_changes")
 
 
+def test_an_unknown_setting_is_told_once(config: Config) -> None:
+    run = run_tap_here({**config, "mailboxs": ["bob@example.com"]}).checked()
+    assert run.stderr.count("The setting mailboxs is unknown and ignored; is mailboxes meant?") == 1
+
+
 def test_a_pattern_that_names_no_folder_is_told_in_one_line(config: Config) -> None:
     run = run_tap_here({**config, "folders_include": ["INBOX", "Inbocks/*"], "folders_exclude": ["Sent*"]}).checked()
     (line,) = (line for line in run.stderr.splitlines() if "| INFO " not in line)
