@@ -55,9 +55,6 @@ FOUND = answer("https://mail.example.org/EWS/Exchange.asmx", "Exchange2010, Exch
 @pytest.fixture(autouse=True)
 def _no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Autodiscovery, "_get_srv_records", lambda *_: [])
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture
