@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from tap_exchange.demo import calendar
+from tap_exchange.demo.recurrence import Recurrence
 from tap_exchange.demo.series import Occurrence
 from tap_exchange.sync.keys import surrogate
 from tests.pipeline import run_tap_here
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ANNA = "anna@example.com"
 PAST, FUTURE = 6, 14
 BERLIN = "W. Europe Standard Time"
+WINDOW = {"over the window's start", "over the window's end"}
 
 Row = dict[str, Any]
 Rows = dict[str, Row]
@@ -156,3 +158,34 @@ def text(value: datetime | str) -> str:
     if isinstance(value, str):
         return value
     return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def furnish(kept: Calendars) -> Item:
+    """Put meetings of every kind into the calendar; return the daily series."""
+    kept.meeting("single")
+    kept.meeting("long ago", day=-200)
+    kept.meeting("far away", day=500)
+    kept.meeting("over the window's start", day=-kept.past - 1, hour=20, length=10)
+    kept.meeting("over the window's end", day=kept.future, hour=20, length=10)
+    first = kept.at(-40).date()
+    daily = kept.meeting("daily", day=-40, zone=BERLIN, Recurrence=Recurrence("Daily", first))
+    kept.meeting("weekly", day=0, Recurrence=Recurrence("Weekly", kept.today, days=(f"{kept.today:%A}",), count=4))
+    kept.meeting("over", day=-100, Recurrence=Recurrence("Daily", kept.at(-100).date(), count=3))
+    slots = daily.series.between(kept.at(0, 0), kept.at(20, 0))
+    daily.change_occurrence(slots[3].original, Start=kept.at(3, 15), End=kept.at(3, 16))
+    daily.change_occurrence(slots[4].original, Subject="daily, at length")
+    daily.change_occurrence(slots[5].original, Start=kept.at(200), End=kept.at(200, 10))
+    daily.delete_occurrence(slots[6].original)
+    return daily
+
+
+def everything(kept: Calendars) -> list[Item]:
+    """Return all that takes place, as the server has it."""
+    return calendar.view(kept.calendar, *kept.window)
+
+
+def occurrence(kept: Calendars, subject: str, number: int = 0) -> Occurrence:
+    """Return one of what takes place, as the server has it."""
+    found = [item for item in everything(kept) if item.properties["Subject"] == subject]
+    assert isinstance(found[number], Occurrence)
+    return found[number]
