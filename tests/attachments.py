@@ -1,4 +1,4 @@
-"""What the attachments stream must say: the embedded mailbox's own attachments; the rows of many runs together."""
+"""An Inbox with attachments, what the attachments stream must say of them, and the rows of many runs together."""
 
 from __future__ import annotations
 
@@ -14,13 +14,20 @@ from tap_exchange.sync.keys import surrogate
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
     from tests.pipeline import TapRun
 
 TYPES = {"FileAttachment": "file", "ItemAttachment": "item", "ReferenceAttachment": "reference"}
+EVIL = "../../../../tmp/evil\u202e/\\..\\name\n.txt"
 
 Row = dict[str, Any]
+
+
+def file(content: bytes, name: str | None = "a.bin", **properties: object) -> Attachment:
+    """Make an attached file."""
+    return Attachment("FileAttachment", name, content, "application/octet-stream", properties=properties)
 
 
 def inner(subject: str = "Inner", **properties: object) -> Attachment:
@@ -41,6 +48,24 @@ def link() -> Attachment:
             "AttachmentIsFolder": False,
         },
     )
+
+
+def furnish(inbox: Folder) -> list[Item]:
+    """Give the Inbox items with attachments of every kind, and some without."""
+    return [
+        inbox.add(attachments=[file(b""), file(b"x"), file(bytes(range(256)) * 5, EVIL)]),
+        inbox.add(
+            attachments=[
+                file(b"picture", "p.png", IsInline=True, ContentId="p@1"),
+                link(),
+                inner("\u200f\u05e9\u05dc\u05d5\u05dd"),
+            ]
+        ),
+        inbox.add(),
+        inbox.add("PostItem", attachments=[file(b"post" * 1000, None)]),
+        inbox.add("SharingMessage", attachments=[file(b"\0\xff" * 400_000)]),
+        inbox.add(attachments=[file(b"%d" % number, f"{number}.txt") for number in range(25)]),
+    ]
 
 
 def attachment_id(item: Item, number: int) -> str:
@@ -143,3 +168,8 @@ class Tables:
         """Return the live attachments with the columns that `truth` tells."""
         wanted = None if keys is None else set(keys)
         return {key: same_columns(row) for key, row in self.attachments().items() if wanted is None or key in wanted}
+
+
+def corrupt(done: TapRun) -> list[Row]:
+    """Return what a run told of bad items, the last word on each."""
+    return list(done.table("corrupt_items").values()) if done.of("corrupt_items") else []

@@ -1,0 +1,34 @@
+"""Lend a mailbox and its server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_exchange.demo import Exchange, serve
+from tests.elements import XSD
+from tests.trouble import ANNA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_exchange.demo.folder import Folder
+    from tap_exchange.demo.mailbox import Mailbox
+    from tap_exchange.demo.server import Server
+
+
+@pytest.fixture
+def anna() -> Mailbox:
+    return Exchange(seed=5).add_mailbox(ANNA, password="secret")
+
+
+@pytest.fixture
+def inbox(anna: Mailbox) -> Folder:
+    return anna.folder("inbox")
+
+
+@pytest.fixture
+def server(anna: Mailbox) -> Iterator[Server]:
+    with serve(anna.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
+        yield served
