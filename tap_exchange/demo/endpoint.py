@@ -145,7 +145,8 @@ class Endpoint:
     def _operate(self, call: Call) -> Answer:
         operation = OPERATIONS.get(call.operation)
         if operation is None:
-            raise SoapFault("ErrorInvalidRequest", f"The operation {call.operation} is not known.")
+            # With ErrorInvalidRequest exchangelib would try every version and blame the mailbox in the end.
+            raise SoapFault("ErrorInvalidOperation", f"The embedded Exchange does not offer {call.operation}.")
         with self.exchange.lock:
             written = operation(call)
             if isinstance(written, Answer):

@@ -22,7 +22,7 @@ from exchangelib import (
     Message,
     Task,
 )
-from exchangelib.errors import ErrorItemNotFound, UnauthorizedError
+from exchangelib.errors import ErrorInvalidOperation, ErrorItemNotFound, UnauthorizedError
 from exchangelib.folders import Calendar, Contacts, Inbox, Tasks
 from exchangelib.items import MeetingRequest, PostItem
 
@@ -231,6 +231,16 @@ def test_it_impersonates(world: Exchange, server: Server) -> None:
     account = sign_in(server, username="service", password="robot")
     assert account.inbox.total_count > 0
     account.protocol.close()
+
+
+def test_what_the_embedded_exchange_does_not_offer_is_said_in_plain_words(account: Account, server: Server) -> None:
+    message = Message(account=account, folder=account.drafts, subject="new", to_recipients=["boris@example.com"])
+    before = len(server.requests)
+    with pytest.raises(ErrorInvalidOperation, match="does not offer CreateItem"):
+        message.save()
+    with pytest.raises(ErrorInvalidOperation, match="does not offer UpdateItem"):
+        next(iter(account.inbox.all())).save(update_fields=["subject"])
+    assert [request.operation for request in server.requests[before:]].count("CreateItem") == 1
 
 
 def test_it_is_patient_with_a_fault_tolerant_policy(server: Server) -> None:

@@ -154,7 +154,7 @@ def test_what_is_no_request_is_a_fault(server: Server, client: Client) -> None:
 
 def test_an_unknown_operation_is_a_fault(server: Server, client: Client) -> None:
     server.endpoint.validator = None
-    assert client.fault("<m:MakeCoffee/>") == "ErrorInvalidRequest"
+    assert client.fault("<m:MakeCoffee/>") == "ErrorInvalidOperation"
 
 
 def test_a_mailbox_of_somebody_else_is_denied_unless_granted(world: Exchange, client: Client) -> None:
