@@ -349,16 +349,22 @@ class Mailbox:
         """
         if not all(may_lack(code or "") for code in codes):
             return False
-        if operation == "GetItem":
-            of_request = all(action_of(code or "") is Action.OUR_BUG for code in codes)
-            if not self.transport.vocabulary.is_doubtful(shape) or not (of_request or len(ids) > 1):
-                return False
-        return self.transport.vocabulary.learn(shape, partial(self._accepts, operation, ids))
+        vocabulary = self.transport.vocabulary
+        if operation == "GetFolder":
+            return vocabulary.learn(shape, partial(self._is_taken, operation, ids))
+        of_request = all(action_of(code or "") is Action.OUR_BUG for code in codes)
+        if not vocabulary.is_doubtful(shape) or not (of_request or len(ids) > 1):
+            return False
+        trial = list(ids[:MOST_TRIALS])
 
-    def _accepts(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
-        """Tell whether a shape is taken: all folders are asked at once; of a few items, one by one, one is enough."""
-        trials = [ids] if operation == "GetFolder" else [[item_id] for item_id in ids[:MOST_TRIALS]]
-        return any(self._is_taken(operation, trial, shape) for trial in trials)
+        def accepts(tried: PartedShape) -> bool:
+            if any(self._is_taken(operation, [item_id], tried) for item_id in trial):
+                return True
+            if of_request:
+                del trial[1:]  # refused for all of them: one stands for the others
+            return False
+
+        return vocabulary.learn(shape, accepts)
 
     def _is_taken(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
         try:
