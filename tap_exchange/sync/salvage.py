@@ -24,6 +24,10 @@ NAMED_BY_CODE = dict.fromkeys(
 """Columns that a response code speaks of; many items (signed, encrypted, reports) have no MIME form."""
 
 
+BY_CHANCE = 10
+"""Properties that may fail by chance while one item is salvaged; more are the server's habit, which no pause mends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rescue:
     """What became of a bad item: its answer in the largest shape that works, and the columns it lacks."""
@@ -82,7 +86,7 @@ def _taken_back(wire: Mailbox, item_id: str, shape: Shape, found: list[tuple[str
 
     None when there are none, or the item cannot be read with them.
     """
-    tries = 1 if len(found) == 1 else 2
+    tries = 2 if 1 < len(found) <= BY_CHANCE else 1
     bad = [group for group in found if _read(wire, item_id, _only(shape, [group]), tries) is None]
     if len(bad) == len(found):
         return None
