@@ -1,4 +1,4 @@
-"""What the wire's unit tests share: a connection without sign-in, a clock, answers, a raw server."""
+"""What the wire's unit tests share: connections without sign-in, a clock, what was asked, answers, a raw server."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import requests
+from lxml import etree
 
 from tap_exchange.ews import ask
+from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
 from tap_exchange.ews.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from lxml.etree import _Element
+    from requests_mock import Mocker
     from typing_extensions import Self
 
 URL = "https://mail.example.com/EWS/Exchange.asmx"
@@ -28,6 +30,7 @@ NAMESPACES = (
     ' xmlns:e="http://schemas.microsoft.com/exchange/services/2006/errors"'
 )
 BUSY = "ErrorServerBusy"
+SPACED = " AgENAAAA"
 
 
 class Connection:
@@ -81,6 +84,24 @@ def transport(connection: Connection | None = None, clock: Clock | None = None, 
     return Transport(connection or Connection(), pace(clock or Clock(), **options), jitter=lambda: 0.5)  # type: ignore[arg-type]
 
 
+def mailbox(
+    clock: Clock | None = None, *, store: str = "primary", impersonate: bool = False, **options: float
+) -> Mailbox:
+    connection = Connection()
+    connection.impersonate = impersonate
+    return Mailbox(transport(connection, clock, **options), ANNA, store)
+
+
+def asked(mock: Mocker, number: int = -1) -> etree._Element:
+    """The operation's element of a request."""
+    return etree.fromstring(mock.request_history[number].body).find("{*}Body")[0]
+
+
+def ids_asked(mock: Mocker, number: int = -1) -> list[str]:
+    """The ids of items in a request, in their order."""
+    return [node.get("Id") for node in asked(mock, number).iter("{*}ItemId")]
+
+
 class IdShape:
     """Asks for nothing but the id."""
 
@@ -90,7 +111,7 @@ class IdShape:
     groups: tuple[tuple[str, ...], ...] = ()
     xml = ask.ID_ONLY_ITEMS
 
-    def convert(self, element: _Element) -> dict[str, str]:
+    def convert(self, element: etree._Element) -> dict[str, str]:
         return {"item_id": element[0].get("Id", "")}
 
     def for_server(self, version: str) -> Self:

@@ -56,6 +56,13 @@ def test_the_server_says_who_it_is(requests_mock: Mocker) -> None:
     assert (server.build, server.version, server.online) == ("15.1.225.42", "V2018_01_08", False)
 
 
+def test_an_answer_without_messages_is_its_own_message(requests_mock: Mocker) -> None:
+    requests_mock.post(
+        URL, text=envelope('<m:GetRoomsResponse ResponseClass="Success"><m:Rooms/></m:GetRoomsResponse>')
+    )
+    assert transport().call("GetRooms", "<m:GetRooms/>", mailbox=ANNA, read=len) == 1
+
+
 # --- versions --------------------------------------------------------------------------------
 
 
