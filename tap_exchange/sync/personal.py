@@ -83,14 +83,18 @@ async def write_personal(store: StoreSync, *, everything: bool) -> None:
 
 
 async def write_rooms(run: Run) -> None:
-    """Write the rooms of the organization, if they are selected; of several shards, the first does."""
-    if ROOMS not in run.selection.streams or not run.roster.taken or run.settings.shard_index:
+    """Write the rooms of the organization, if they are selected; of several shards, the first does.
+
+    It asks in the name of a mailbox of its own or, having none, of another shard's, which is no row's then.
+    """
+    if ROOMS not in run.selection.streams or run.settings.shard_index or run.sample or run.out_of_time():
         return
-    if run.sample or run.out_of_time():
+    mailbox = min(run.roster.taken, default=None)
+    asker = mailbox or min(run.bookmarks.addresses.values(), default=None)
+    if asker is None:
         return
-    mailbox = min(run.roster.taken)
     try:
-        records = await run.conveyor.call(Directory(run.transport, mailbox).rooms)
+        records = await run.conveyor.call(Directory(run.transport, asker).rooms)
     except (FatalError, Stopped):
         raise
     except ExchangeError as error:

@@ -11,6 +11,7 @@ from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.soap import Call, SoapFault
 from tap_exchange.demo.values import Address
+from tap_exchange.sync.keys import shard_of
 from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
 
@@ -123,6 +124,15 @@ def test_rooms_are_told_once_for_all_mailboxes(server: Server) -> None:
         "red@example.com": False,
         "blue@example.com": True,
     }
+
+
+def test_the_first_shard_tells_rooms_though_it_has_no_mailbox(server: Server) -> None:
+    other = next(address for address in (ANNA, BOB, "carl@example.com", "dora@example.com") if shard_of(address, 2))
+    if other not in server.exchange.mailboxes:
+        server.exchange.add_mailbox(other, password="secret").grant(ANNA)
+    shards = [run(server, mailboxes=[other], shard_count=2, shard_index=index).checked() for index in (0, 1)]
+    assert [len(done.of("rooms")) for done in shards] == [2, 0]
+    assert [len(done.of("out_of_office")) for done in shards] == [0, 1]
 
 
 def test_a_mailbox_without_news_is_asked_only_for_what_was_selected_since(server: Server, anna: Mailbox) -> None:
