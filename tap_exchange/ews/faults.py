@@ -147,12 +147,14 @@ class Fault:
     `text` is the server's own sentence: it may name anything, so it goes to tables alone, never to
     a log or an error.
     `back_off` is the server's hint in seconds, None without one; 0 is a hint that needs a floor.
+    `ways` are the names of the ways to sign in that it offers with HTTP 401.
     """
 
     code: str
     action: Action
     back_off: float | None = None
     text: str = ""
+    ways: tuple[str, ...] = ()
 
 
 def action_of(code: str) -> Action:
@@ -231,6 +233,8 @@ def _values(values: _Element) -> dict[str, str]:
     }
 
 
+_WAY = re.compile(r"(?:^|,)\s*(Basic|Bearer|Digest|Kerberos|Negotiate|NTLM)(?=[\s,]|$)")
+
 # Statuses that say nothing by themselves when a SOAP fault comes with them.
 _SPEAKING = frozenset({200, 500})
 
@@ -243,6 +247,8 @@ def http_fault(status: int, headers: Mapping[str, str], fault: Fault | None = No
     if fault is None or (fault.code not in ACTIONS and status not in _SPEAKING):
         text, hint = ("", None) if fault is None else (fault.text, fault.back_off)
         fault = Fault(f"HTTP{status}", http_action(status), hint, text)
+    if status == 401:  # noqa: PLR2004
+        return replace(fault, ways=tuple(dict.fromkeys(_WAY.findall(headers.get("WWW-Authenticate", "")))))
     if fault.action is not Action.BACK_OFF:
         return fault
     hints = [hint for hint in (fault.back_off, retry_after(headers.get("Retry-After", ""))) if hint is not None]

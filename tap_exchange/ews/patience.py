@@ -104,7 +104,8 @@ class Patience:
     def _sign_in_again(self, fault: Fault, *, welcomed: bool) -> None:
         if self._renewed or not welcomed:
             host = urlsplit(self._connection.url).hostname or ""
-            raise refusal(int(fault.code[4:]), host, self._connection.application_id, welcomed=welcomed)
+            application = self._connection.application_id
+            raise refusal(int(fault.code[4:]), host, application, welcomed=welcomed, ways=fault.ways)
         self._renewed = True
         if self._connection.renewable:
             self._connection.renew()

@@ -8,8 +8,13 @@ END = "1 April 2027"
 _ONLINE_HOSTS = (".office365.com", ".office.com", ".outlook.com", ".office365.us", ".partner.outlook.cn")
 
 
-def refusal(status: int, host: str, application_id: str | None, *, welcomed: bool) -> FatalError:
-    """Make the error for an HTTP status that ends the run; `welcomed` when sign-in worked before."""
+def refusal(
+    status: int, host: str, application_id: str | None, *, welcomed: bool, ways: tuple[str, ...] = ()
+) -> FatalError:
+    """Make the error for an HTTP status that ends the run.
+
+    `welcomed` when sign-in worked before; `ways` to sign in are those that the server offers.
+    """
     text = _TEXTS.get(status, "{host} does not answer as EWS (HTTP {status}): check ews_url")
     if status == 401 and welcomed:  # noqa: PLR2004
         text = _STOPPED
@@ -17,6 +22,8 @@ def refusal(status: int, host: str, application_id: str | None, *, welcomed: boo
         text = _ONLINE if _is_online(host) else _SWITCHED_OFF
     application = f"application {application_id}" if application_id else "this application"
     message = text.format(host=host, status=status, application=application, end=END, id=application_id or "ID")
+    if ways and not welcomed:
+        message += f"; the server offers {', '.join(ways)}"
     return FatalError(message, code=f"HTTP{status}")
 
 

@@ -94,6 +94,21 @@ def test_what_a_person_must_mend_ends_at_once(requests_mock: Mocker, status: int
     assert "content" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("NTLM, Negotiate", "; the server offers NTLM, Negotiate$"),
+        ('Negotiate, NTLM, Basic realm="Digest, of mail"', "; the server offers Negotiate, NTLM, Basic$"),
+        ('Bearer client_id="1", token_types="app", Basic realm=""', "; the server offers Bearer, Basic$"),
+        ("Mutual x", "this application$|5555$"),
+    ],
+)
+def test_a_refused_sign_in_tells_what_the_server_offers(requests_mock: Mocker, header: str, words: str) -> None:
+    requests_mock.post(URL, status_code=401, headers={"WWW-Authenticate": header})
+    with pytest.raises(FatalError, match=words):
+        ask(transport())
+
+
 def test_exchange_online_says_that_ews_ends_and_what_to_do(requests_mock: Mocker) -> None:
     url = "https://outlook.office365.com/EWS/Exchange.asmx"
     requests_mock.post(url, status_code=403)
