@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 MOST_REPEATS = 10
 """Pages in a row that may tell the same."""
 
+MOST_EMPTY = 1000
+"""Pages in a row that may tell nothing: a server may pass over what it was asked to leave out."""
+
 ENDLESS = (
     "the server gives the same page again and again and says that more follows: "
     "nothing would ever end; have the mailbox repaired (New-MailboxRepairRequest)"
@@ -23,19 +26,19 @@ class Walk:
 
     states: set[int] = field(default_factory=set)
     at: str | None = None
-    told: int = 0
+    told: int | None = None
     repeats: int = 0
 
     def is_endless(self, asked: str | None, page: ItemPage | HierarchyPage) -> bool:
         """Note a page and return whether the walk goes in a circle, or tells the same for ever in new states."""
         if asked != self.at:
             self.states.clear()
-            self.repeats = 0
+            self.told = None
         self.at = page.sync_state
         if page.last:
             return False
         known, told = hash(page.sync_state) in self.states, hash(page.changes)
         self.states.add(hash(page.sync_state))
-        self.repeats = self.repeats + 1 if page.changes and told == self.told else 0
+        self.repeats = self.repeats + 1 if told == self.told else 0
         self.told = told
-        return known or self.repeats >= MOST_REPEATS
+        return known or self.repeats >= (MOST_REPEATS if page.changes else MOST_EMPTY)
