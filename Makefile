@@ -65,8 +65,8 @@ bench-full: $(TAP) ## the long figures: a million items (an hour)
 profile: $(TAP) ## where the processor's time goes in an initial load (Python 3.10 or 3.11)
 	@.venv/bin/python -m benchmarks.profile
 
-prove: $(TAP) $(PLUGINS) ## the model test at length
-	@.venv/bin/python -m pytest tests -m prove --timeout 0
+prove: $(TAP) $(PLUGINS) ## the long profiles: kills, broken answers, the model (hours; docs/proof.md)
+	@.venv/bin/python -m pytest tests -m prove --timeout 0 -rP
 
 docs: $(TAP) ## write the generated parts of README.md and meltano.yml
 	@.venv/bin/python docs/generate.py

@@ -45,7 +45,7 @@ class World:
         """Make the mailbox with its archive, and the organization's public folders anew."""
         self.server = server
         self.exchange: Exchange = server.exchange
-        self.today = datetime.now(timezone.utc).replace(microsecond=0)
+        self.today = datetime.now(timezone.utc).replace(second=0, microsecond=0)  # series keep minutes
         self.time = self.today - DAY
         self.exchange.clock = lambda: self.time
         self.anna: Mailbox = self.exchange.add_mailbox(address, password="secret", archive=True)
