@@ -173,8 +173,8 @@ def test_a_bad_day_costs_time_and_nothing_else(items: int, seldom: int, tmp_path
     unreadable = {item.id for item in bad.unreadable}
     lost_subjects = {item.id for item in bad.without_subject}
     true = {
-        key: (path, None if key.split(" ")[1] in lost_subjects else subject, read, change_key)
-        for key, (path, subject, read, change_key) in truth(anna, without=unreadable).items()
+        key: (path, None if key.split(" ")[1] in lost_subjects else subject, *rest)
+        for key, (path, subject, *rest) in truth(anna, without=unreadable).items()
     }
     assert differences(true, views_of(ended, tmp_path)) == []
     salvaged = [row for row in ended.table("corrupt_items").values() if row["item_id"] in lost_subjects]
