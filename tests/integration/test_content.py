@@ -350,7 +350,7 @@ def test_changed_settings_load_again_what_they_concern_and_nothing_else(inbox: F
         ),
         (
             {"extended_properties": [{"column": "own", "streams": ["mails"], "tag": "0x3A4A", "type": "String"}]},
-            "extended_properties, entry 1: there is no stream 'mails'; there are calendar_items, ",
+            "extended_properties, entry 1: there is no stream 'mails'; there are messages, ",
         ),
         ({"body_type": "rtf"}, "body_type must be one of html, text, best, none"),
         ({"body_type": "none", "body_max_bytes": 10}, "body_max_bytes has no meaning with body_type none"),
