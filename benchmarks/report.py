@@ -54,12 +54,8 @@ def _network(network: list[dict[str, Any]]) -> Iterable[Row]:
         if "plain" in row["mailbox"]:
             yield title, "", f"{row['rate']:,.0f}", f"{row['of_most']:.0%} of the most"
         else:
-            yield (
-                title,
-                f"{row['rate']:,.0f}",
-                other,
-                told(-row["of_most"], -0.85, f"{row['of_most']:.0%} of the most, 85 %"),
-            )
+            share = f"{row['of_most']:.0%} of the most ({row['of_requests']:.0%} of what its requests allow), 85 %"
+            yield title, f"{row['rate']:,.0f}", other, told(-row["of_most"], -0.85, share)
 
 
 def _memory(memory: dict[str, Any]) -> Iterable[Row]:
@@ -123,6 +119,20 @@ def table(found: Sequence[Row]) -> str:
     """Return rows as a table in Markdown."""
     lines = ["| | tap-exchange | plain tap, or beside | target |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in found])
+
+
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+
+
+def written(text: str, results: dict[str, Any]) -> str:
+    """Return a text in Markdown with the table between its two marks, and how it was taken."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    machine = results["machine"]
+    taken = (
+        f"Taken {machine['taken_at']} on {machine['cpus']} processors ({machine['processor']}), load {machine['load']}."
+    )
+    return f"{before}{BEGIN}\n\n{table(rows(results))}\n\n{taken}\n\n{END}{after}"
 
 
 def chart(results: dict[str, Any]) -> str:

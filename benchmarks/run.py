@@ -3,6 +3,7 @@
     python benchmarks/run.py [--full] [--only cpu --only network ...] [--rounds N] [--json FILE] [--chart FILE]
 
 Without `--full` it takes minutes, with it up to an hour. With `--only` the other figures of the JSON file stay.
+The table stands in docs/performance.md too, unless it went to a JSON file of its own.
 Every run of a tap ends with a count against the server; a difference ends the benchmark.
 """
 
@@ -25,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # run as a file, it finds
 from benchmarks import figures, report
 
 HERE = Path(__file__).parent
+DOCS = HERE.parent / "docs/performance.md"
 PACKAGES = ("tap-exchange", "singer-sdk", "exchangelib", "lxml", "msgspec", "requests", "urllib3")
 
 
@@ -72,6 +74,8 @@ def main() -> None:
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (asked.chart or HERE / f"{kind}.svg").write_text(report.chart(results), encoding="utf-8")
+    if not asked.full and asked.json is None:
+        DOCS.write_text(report.written(DOCS.read_text(encoding="utf-8"), results), encoding="utf-8")
     print(report.table(report.rows(results)))
 
 

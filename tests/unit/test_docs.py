@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 from copy import deepcopy
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from benchmarks import report
 from tap_exchange import resources
 from tap_exchange.settings import OPTIONS
 from tap_exchange.settings_rules import NEEDS
@@ -49,6 +51,12 @@ def tracked_files() -> list[Path]:
 def test_the_generated_parts_equal_the_code(name: str) -> None:
     file = ROOT / name
     assert file.read_text(encoding="utf-8") == generator().rendered(file), "run `make docs`"
+
+
+def test_the_figures_of_the_docs_are_those_that_were_measured() -> None:
+    text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
+    assert text == report.written(text, results)
 
 
 @pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.name)
