@@ -121,18 +121,16 @@ def table(found: Sequence[Row]) -> str:
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in found])
 
 
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
-
-
-def written(text: str, results: dict[str, Any]) -> str:
-    """Return a text in Markdown with the table between its two marks, and how it was taken."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def written(text: str, results: dict[str, Any], mark: str = "figures") -> str:
+    """Return a text in Markdown with the table between `<!-- mark -->` and its end, and how it was taken."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
     machine = results["machine"]
     taken = (
         f"Taken {machine['taken_at']} on {machine['cpus']} processors ({machine['processor']}), load {machine['load']}."
     )
-    return f"{before}{BEGIN}\n\n{table(rows(results))}\n\n{taken}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{table(rows(results))}\n\n{taken}\n\n{end}{after}"
 
 
 def chart(results: dict[str, Any]) -> str:

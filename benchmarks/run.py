@@ -74,8 +74,9 @@ def main() -> None:
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (asked.chart or HERE / f"{kind}.svg").write_text(report.chart(results), encoding="utf-8")
-    if not asked.full and asked.json is None:
-        DOCS.write_text(report.written(DOCS.read_text(encoding="utf-8"), results), encoding="utf-8")
+    if asked.json is None:
+        text = report.written(DOCS.read_text(encoding="utf-8"), results, "full figures" if asked.full else "figures")
+        DOCS.write_text(text, encoding="utf-8")
     print(report.table(report.rows(results)))
 
 

@@ -53,10 +53,11 @@ def test_the_generated_parts_equal_the_code(name: str) -> None:
     assert file.read_text(encoding="utf-8") == generator().rendered(file), "run `make docs`"
 
 
-def test_the_figures_of_the_docs_are_those_that_were_measured() -> None:
+@pytest.mark.parametrize(("kind", "mark"), [("results", "figures"), ("results-full", "full figures")])
+def test_the_figures_of_the_docs_are_those_that_were_measured(kind: str, mark: str) -> None:
     text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
-    results = json.loads((ROOT / "benchmarks/results.json").read_text(encoding="utf-8"))
-    assert text == report.written(text, results)
+    results = json.loads((ROOT / f"benchmarks/{kind}.json").read_text(encoding="utf-8"))
+    assert text == report.written(text, results, mark)
 
 
 @pytest.mark.parametrize("file", TEXTS, ids=lambda file: file.name)
