@@ -40,6 +40,8 @@ class Sizes:
     """Folders of two mailboxes without messages."""
     large: int
     """Messages with bodies of 1 MB."""
+    connections: tuple[int, ...] = (1, 4, 8)
+    """Of the network figures."""
 
 
 QUICK = Sizes(5, 1_000, 40_000, 5_000, (50, 100), (100, 1_000), 300)
@@ -120,7 +122,7 @@ def network(sizes: Sizes) -> list[dict[str, Any]]:
     many, each = sizes.folders
     for shape, items, folders in (("one folder", sizes.folder, 1), ("many folders", many * each, many)):
         with exchange(items, folders, latency=LATENCY, **SMALL) as server:
-            for connections in (1, 4, 8):
+            for connections in sizes.connections:
                 most = connections * BATCH / LATENCY
                 asked = min(items // folders, 250 * connections)
                 naked = bare.rate(server, connections, asked) if folders == 1 else None

@@ -57,12 +57,17 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="a million messages; takes up to an hour")
     parser.add_argument("--only", action="append", default=[], choices=sorted(figures.FIGURES))
     parser.add_argument("--rounds", type=int, help="how often each of what alternates is run")
+    parser.add_argument(
+        "--connections", type=int, nargs="+", help="of the network figures; 1, 4 and 8 by default"
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chart", type=Path)
     asked = parser.parse_args()
     sizes = figures.FULL if asked.full else figures.QUICK
     if asked.rounds:
         sizes = replace(sizes, rounds=asked.rounds)
+    if asked.connections:
+        sizes = replace(sizes, connections=tuple(asked.connections))
     kind = "results-full" if asked.full else "results"
     path = asked.json or HERE / f"{kind}.json"
     results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if asked.only and path.is_file() else {}
