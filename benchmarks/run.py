@@ -57,9 +57,7 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="a million messages; takes up to an hour")
     parser.add_argument("--only", action="append", default=[], choices=sorted(figures.FIGURES))
     parser.add_argument("--rounds", type=int, help="how often each of what alternates is run")
-    parser.add_argument(
-        "--connections", type=int, nargs="+", help="of the network figures; 1, 4 and 8 by default"
-    )
+    parser.add_argument("--connections", type=int, nargs="+", help="of the network figures; 1, 4 and 8 by default")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--chart", type=Path)
     asked = parser.parse_args()
