@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+from typing import TYPE_CHECKING
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytest_plugins = ["tests.observer", "tests.postgres", "tests.warehouses"]
 
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_rubbish_piles_up() -> Iterator[None]:
+    """Collect after each file: runs in this process put off the collections that would do it."""
+    yield
+    gc.collect()

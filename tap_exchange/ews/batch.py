@@ -82,7 +82,7 @@ def converted(asked: str, element: _Element, shape: ShapeLike) -> Answer:
     name = strict.local_name(element)
     try:
         return Answer(asked, name, shape.convert(element))
-    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, SyntaxError) as error:
         # One strange item must not stop its folder, run after run; its name says where to look.
         text = f"the tap cannot convert this {name} ({type(error).__name__}): please report it"
         return Answer(asked, name, code=CONVERSION_FAILED, message=text)

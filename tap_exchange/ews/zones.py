@@ -97,7 +97,8 @@ def _moved(time: datetime, by: timedelta) -> datetime:
 
 def offset_of(zone: etree._Element) -> Offset | None:
     """Return what tells a zone's offsets, from t:StartTimeZone or the like; None when it cannot be told."""
-    xml = etree.tostring(zone, with_tail=False)
+    # In ASCII a name with other letters would be written with references, and could not be read again.
+    xml = etree.tostring(zone, encoding="utf-8", with_tail=False)
     return _offset_of(xml) if len(xml) <= _MOST_REMEMBERED else _read_offset(xml)
 
 

@@ -107,6 +107,12 @@ def test_a_zone_that_nothing_tells_moves_no_all_day_event(day: date, half_hours:
     assert days(start, start + timedelta(days=1), zone, all_day=True) == (str(day), str(day))
 
 
+def test_a_zone_with_a_name_of_other_letters_is_read_like_any() -> None:
+    zone = '<t:StartTimeZone Id="W. Europe Standard Time" N\ufffdme="x"/>'
+    item = f"<t:CalendarItem><t:Start>2026-05-01T23:00:00Z</t:Start>{zone}</t:CalendarItem>"
+    assert local_days(element(item))[0] == "2026-05-02"
+
+
 def test_rules_that_changed_since_are_those_of_the_item() -> None:
     """In 2012 Moscow was four hours ahead; IANA knows that, and the zone of today's Windows does not."""
     then = zone_xml("Russian Standard Time", definition=rules(Zone("Russian Standard Time", "", -240)))
