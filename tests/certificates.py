@@ -117,6 +117,13 @@ def tls_server(folder: Path, shown: Made, *, clients: Made | None = None) -> Ite
         context.verify_mode = ssl.CERT_REQUIRED
     server = _Server(("127.0.0.1", 0), _Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    with serving(server) as port:
+        yield port
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[int]:
+    """Let a server answer in a thread of its own; give its port."""
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import requests
 from tap_exchange.ews.connect import Connection, connect
 from tap_exchange.ews.unreachable import Trouble, trouble
 from tap_exchange.settings import Settings
+from tests.certificates import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +48,5 @@ def meets(connection: Connection) -> Trouble:
 def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with serving(server) as port:
+        yield port

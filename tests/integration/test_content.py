@@ -9,45 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.demo import Exchange, serve
 from tap_exchange.demo.bodies import as_text, mime_message
 from tap_exchange.demo.extended import Extended
 from tap_exchange.demo.faultplan import Fault
 from tap_exchange.demo.faults import ItemFails, Speaks
 from tap_exchange.demo.values import Body
 from tap_exchange.tap import TapExchange
-from tests.elements import XSD
 from tests.pipeline import run_tap_here, selection
-from tests.trouble import ANNA, config, requests_of, rows_by_id, run
+from tests.trouble import config, requests_of, rows_by_id, run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_exchange.demo.faultplan import Answer
     from tap_exchange.demo.folder import Folder
-    from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
     from tap_exchange.demo.soap import Call
     from tests.pipeline import TapRun
 
 HTML = "<html><body><p>Grüße &amp; <b>Küsse</b></p></body></html>"
 LONG = "aé€😀" * 1000  # 1 + 2 + 3 + 4 bytes each
-
-
-@pytest.fixture
-def anna() -> Mailbox:
-    return Exchange(seed=5).add_mailbox(ANNA, password="secret")
-
-
-@pytest.fixture
-def inbox(anna: Mailbox) -> Folder:
-    return anna.folder("inbox")
-
-
-@pytest.fixture
-def server(anna: Mailbox) -> Iterator[Server]:
-    with serve(anna.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
-        yield served
 
 
 class Asked(Fault):

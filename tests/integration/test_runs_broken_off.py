@@ -9,23 +9,16 @@ import pytest
 
 from tap_exchange.demo import Exchange
 from tests.kept import ANNA, Kept, kept
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.pipeline import TapRun
+    from tests.warehouses import JSONLines
 
 NOW = datetime(2026, 1, 20, tzinfo=timezone.utc)
 BEFORE_ALL = {"start_date": "2026-01-01"}
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
-    made = JSONLines(tmp_path_factory.mktemp("tables"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from tap_exchange.demo.searches import Search
 from tap_exchange.demo.soap import ServiceError
 from tap_exchange.sync import searches
 from tests.kept import Kept, On, kept
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.soap import Call
+    from tests.warehouses import JSONLines
 
 FOLLOWED = {"search_folders": True, "folders_include": ["inbox", "searchfolders"]}
 
@@ -42,13 +42,6 @@ class World(Kept):
     def search(self, name: str) -> Folder:
         """Find a search folder."""
         return next(f for f in self.anna.store.distinguished("searchfolders").children if f.name == name)
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
-    made = JSONLines(tmp_path_factory.mktemp("tables"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

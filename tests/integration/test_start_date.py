@@ -10,7 +10,6 @@ import pytest
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.recurrence import Recurrence
 from tests.kept import ANNA, Kept, On, kept
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from tap_exchange.demo.item import Item
     from tests.pipeline import TapRun
+    from tests.warehouses import JSONLines
 
 START = datetime(2026, 1, 10, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
@@ -39,13 +39,6 @@ class World(Kept):
     def mails(self, *days: int) -> list[Item]:
         """Add a message for each day."""
         return [self.mail(f"mail {number}", day(number)) for number in days]
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
-    made = JSONLines(tmp_path_factory.mktemp("tables"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Fault
 from tap_exchange.demo.soap import ServiceError
 from tests.kept import ANNA, Kept, kept
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.soap import Call
     from tests.pipeline import TapRun
+    from tests.warehouses import JSONLines
 
 PUBLIC = {"stores": ["public_folders"]}
 
@@ -46,13 +46,6 @@ class World(Kept):
     def paths(self, store: str) -> set[str]:
         """Give the paths that the live view shows of a store."""
         return {row["path"] for row in self.live("folders").values() if row["store"] == store}
-
-
-@pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
-    made = JSONLines(tmp_path_factory.mktemp("tables"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

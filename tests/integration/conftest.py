@@ -1,4 +1,4 @@
-"""Lend a mailbox and its server."""
+"""Lend a mailbox and its server, and tables to keep what a tap writes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tap_exchange.demo import Exchange, serve
 from tests.elements import XSD
 from tests.trouble import ANNA
+from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,3 +33,10 @@ def inbox(anna: Mailbox) -> Folder:
 def server(anna: Mailbox) -> Iterator[Server]:
     with serve(anna.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
         yield served
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JSONLines]:
+    made = JSONLines(tmp_path_factory.mktemp("tables"))
+    yield made
+    made.close()
