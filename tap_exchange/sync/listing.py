@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from tap_exchange.ews.answers import FoundItem
     from tap_exchange.ews.ask import Restriction
     from tap_exchange.ews.shapes import Shape
+    from tap_exchange.sync.bookmarks import FolderMark
     from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.store import StoreSync
 
 OLDEST_FIRST = (("item:DateTimeCreated", False),)
 """New items come last, so that they shift nothing that is still to be read."""
@@ -83,19 +86,37 @@ async def list_contents(folder: FolderSync) -> None:
     """
     found = await listed_ids(folder)
     versions = versions_of(folder, found)
-    known = set(unpack(folder.mark.get("listed", "")))
-    changed = [
-        ItemChange("create", item.item_id, item.change_key, item.element)
-        for item in found
-        if versions[item.item_id] not in known
-    ]
+    known = known_versions(folder.mark)
+    changed = [item for item in found if versions[item.item_id] not in known]
 
     def then() -> None:
         if known != set(versions.values()):
             folder.outdate_view()
 
-    await folder.put(PageWork(folder, changed, then=lambda: None, origin="listing", told=False))
+    await folder.put(listed_work(folder, changed))
     await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
+
+
+def known_versions(mark: FolderMark) -> set[int]:
+    """Return what `versions_of` told of the items that were loaded for a folder's last listing."""
+    return set(unpack(mark.get("listed", "")))
+
+
+def listed_work(folder: FolderSync, found: Iterable[FoundItem]) -> PageWork:
+    """Return the work of loading items that a listing found."""
+    changes = [ItemChange("create", item.item_id, item.change_key, item.element) for item in found]
+    return PageWork(folder, changes, then=lambda: None, origin="listing", told=False)
+
+
+def is_listed_long_ago(store: StoreSync, mark: FolderMark) -> bool:
+    """Return whether a folder's last complete listing is older than `listing_hours`."""
+    age = datetime.now(timezone.utc) - moment_of(mark["listed_at"])
+    return age >= timedelta(hours=store.run.settings.listing_hours)
+
+
+def moment_of(text: str) -> datetime:
+    """Return the moment of a time in RFC 3339."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def listing_page(

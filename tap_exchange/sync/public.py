@@ -13,17 +13,26 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import ask
-from tap_exchange.ews.answers import Answer, ItemChange
+from tap_exchange.ews.answers import Answer
 from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError
 from tap_exchange.ews.routing import CONTENT_MAILBOX, ReplicaShape, content_address
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.calendar import view_calendar
 from tap_exchange.sync.found import keep_found
-from tap_exchange.sync.listing import listed_ids, listing_page, listing_row, pack, unpack, versions_of
+from tap_exchange.sync.listing import (
+    is_listed_long_ago,
+    known_versions,
+    listed_ids,
+    listed_work,
+    listing_page,
+    listing_row,
+    moment_of,
+    pack,
+    versions_of,
+)
 from tap_exchange.sync.page import Page
 from tap_exchange.sync.scope import descendants
 from tap_exchange.sync.tally import Outcome
-from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,8 +118,7 @@ def _is_due(folder: FolderSync) -> bool:
         return True
     if mark.get("probe") != _basis(folder):
         return True
-    age = datetime.now(timezone.utc) - _moment(mark["listed_at"])
-    return age >= timedelta(hours=folder.store.run.settings.listing_hours)
+    return is_listed_long_ago(folder.store, mark)
 
 
 def _basis(folder: FolderSync) -> str:
@@ -129,7 +137,7 @@ async def _list_all(folder: FolderSync) -> None:
         folder.mark["probe"] = basis
         _reach(folder, newest)
 
-    known = set(unpack(folder.mark.get("listed", "")))
+    known = known_versions(folder.mark)
     changed = [item for item in found if versions[item.item_id] not in known]
     if await _load(folder, changed):
         if known != set(versions.values()):
@@ -145,7 +153,7 @@ async def _list_modified(folder: FolderSync) -> None:
         return
     found = await listed_ids(folder, _modified_shape(), ask.at_least("item:LastModifiedTime", since))
     versions = versions_of(folder, found)
-    known = set(unpack(folder.mark.get("listed", "")))
+    known = known_versions(folder.mark)
     changed = [item for item in found if versions[item.item_id] not in known]
     if not changed or not await _load(folder, changed):
         return
@@ -167,10 +175,9 @@ async def _list_modified(folder: FolderSync) -> None:
 
 async def _load(folder: FolderSync, found: Sequence[FoundItem]) -> bool:
     """Load items of a listing; tell whether the listing may be written."""
-    changes = [ItemChange("create", item.item_id, item.change_key, item.element) for item in found]
-    if changes:
-        folder.tally.changes += len(changes)
-        await (await folder.put(PageWork(folder, changes, then=lambda: None, origin="listing", told=False)))
+    if found:
+        folder.tally.changes += len(found)
+        await (await folder.put(listed_work(folder, found)))
     return not folder.blocked
 
 
@@ -188,11 +195,7 @@ def _newest(found: Sequence[FoundItem], before: str | None) -> str | None:
     """Return the latest time of modification, by the server's clock."""
     latest = datetime.now(timezone.utc) + SKEW
     times = [item.record[MODIFIED] for item in found if item.record and item.record.get(MODIFIED)]
-    return max((time for time in [*times, before] if time and _moment(time) <= latest), key=_moment, default=None)
-
-
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return max((time for time in [*times, before] if time and moment_of(time) <= latest), key=moment_of, default=None)
 
 
 async def _sample(folder: FolderSync) -> None:

@@ -13,21 +13,26 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.answers import Answer, ItemChange
+from tap_exchange.ews.answers import Answer
 from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError
 from tap_exchange.ews.shapes import ContentSettings, folder_shape, shape
 from tap_exchange.sync.found import keep_found
 from tap_exchange.sync.hierarchy import left_out_row
 from tap_exchange.sync.keys import short_hash
-from tap_exchange.sync.listing import listed_ids, listing_page, unpack, versions_of
+from tap_exchange.sync.listing import (
+    is_listed_long_ago,
+    known_versions,
+    listed_ids,
+    listed_work,
+    listing_page,
+    versions_of,
+)
 from tap_exchange.sync.page import Page, Place
 from tap_exchange.sync.scope import WITHOUT_FEED
 from tap_exchange.sync.tally import Outcome, Tally, folder_sync_row
-from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -152,8 +157,7 @@ def _is_due(store: StoreSync, mark: FolderMark, probe: str) -> bool:
     """Return whether a search folder may have changed, could not be loaded whole, or was listed long ago."""
     if mark.get("probe") != probe or mark.get("pending") or "listed_at" not in mark:
         return True
-    listed = datetime.fromisoformat(mark["listed_at"].replace("Z", "+00:00"))
-    return datetime.now(timezone.utc) - listed >= timedelta(hours=store.run.settings.listing_hours)
+    return is_listed_long_ago(store, mark)
 
 
 async def _list_members(folder: FolderSync, probe: str) -> None:
@@ -161,7 +165,7 @@ async def _list_members(folder: FolderSync, probe: str) -> None:
     found = await listed_ids(folder, _with_parents())
     theirs = _not_followed(folder, found)
     versions = versions_of(folder, [item for items in theirs.values() for item in items])
-    known = set(unpack(folder.mark.get("listed", "")))
+    known = known_versions(folder.mark)
     folder.mark.pop("probe", None)
     folder.mark.pop("pending", None)  # they are not among the known
     parts = [
@@ -170,13 +174,9 @@ async def _list_members(folder: FolderSync, probe: str) -> None:
     ]
     works = []
     for part, items in zip(parts, theirs.values(), strict=True):
-        changed = [
-            ItemChange("create", item.item_id, item.change_key, item.element)
-            for item in items
-            if versions[item.item_id] not in known
-        ]
+        changed = [item for item in items if versions[item.item_id] not in known]
         if changed:
-            works.append(await part.put(PageWork(part, changed, then=lambda: None, origin="listing", told=False)))
+            works.append(await part.put(listed_work(part, changed)))
     for work in works:
         await work
     for part in parts:
