@@ -8,17 +8,18 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-import requests
 from lxml import etree
 
 from tap_exchange.ews import ask
 from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
+from tap_exchange.ews.sessions import Network
 from tap_exchange.ews.transport import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    import requests
     from requests_mock import Mocker
     from typing_extensions import Self
 
@@ -45,8 +46,7 @@ class Connection:
         self.application_id: str | None = "11111111-2222-3333-4444-555555555555"
         self.renewable = True
         self.renewed = 0
-        self.opened = requests.Session()
-        self.opened.trust_env = False
+        self.opened = Network(verify=True, certificate=None, proxy_url=None, user_agent="test").session(url)
 
     @contextmanager
     def session(self) -> Iterator[requests.Session]:

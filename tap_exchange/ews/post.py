@@ -8,8 +8,6 @@ comes gets the pieces; else they are gathered.
 from __future__ import annotations
 
 import io
-import time
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +16,12 @@ import urllib3.exceptions
 from requests.structures import CaseInsensitiveDict
 
 from .errors import IncompleteAnswer
-from .xml import MOST_BYTES, too_big
+from .kept import ask_kept
+from .reply import OK, PIECE, Bounds, Reply, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-PIECE = 64 * 1024
-OK = 200
-# Bytes a second: an answer that comes slower than this, once its time is over, is as good as none.
-SLOWEST = 64 * 1024
 # Others, or one inside another, could blow up beyond any bound while they are being decoded.
 ENCODINGS = frozenset({"", "identity", "gzip", "x-gzip", "deflate"})
 HEADERS = {
@@ -34,23 +29,6 @@ HEADERS = {
     "Accept": "text/xml",
     "Accept-Encoding": "gzip",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer's status, headers (case-insensitive) and decoded body; `wire` counts its bytes as they came.
-
-    The body is None when its pieces were taken as they came.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes | None
-    wire: int
-
-
-class TooSlowError(Exception):
-    """The whole of an answer did not arrive in time, though its pieces did."""
 
 
 def prepared(
@@ -66,7 +44,10 @@ def prepared(
     request.url = _normal(url)
     request.headers = CaseInsensitiveDict({**session.headers, **headers})  # type: ignore[arg-type] # no bytes
     request.body = payload
-    request.prepare_cookies(session.cookies)
+    if session.cookies:
+        request.prepare_cookies(session.cookies)
+    else:
+        request._cookies = session.cookies  # type: ignore[attr-defined]  # noqa: SLF001 - no header, no work
     request.prepare_auth(session.auth, request.url)
     request.prepare_content_length(payload)
     return request
@@ -81,44 +62,36 @@ def _normal(url: str) -> str:
 def post(
     session: requests.Session,
     request: requests.PreparedRequest,
-    *,
-    timeout: tuple[float, float],
-    longest: float,
-    check: Callable[[], None],
-    most: int = MOST_BYTES,
+    bounds: Bounds,
     take: Callable[[bytes], None] | None = None,
 ) -> Reply:
-    """Send a prepared request and read its whole answer; no redirect is followed.
+    """Send a prepared request and read its whole answer within bounds; no redirect is followed.
 
-    Args:
-        session: Has the connection.
-        request: What is sent.
-        timeout: Seconds to connect, and between two pieces of the answer.
-        longest: Seconds that the body may take, and longer for what arrives faster than `SLOWEST`.
-        check: Called between the pieces; what it raises ends the reading.
-        most: Bytes that the decoded answer may have.
-        take: Gets the pieces of a good answer (status 200) as they come; what it raises ends the reading.
+    `take` gets the pieces of a good answer (status 200) as they come; what it raises ends the reading.
 
     Raises:
-        requests.RequestException, urllib3.exceptions.HTTPError: the connection failed.
+        requests.RequestException, urllib3.exceptions.HTTPError, OSError: the connection failed.
         IncompleteAnswer: the body was cut or cannot be decoded.
         TooSlowError: it takes too long.
-        RequestTooBig: it is larger than `most`.
+        RequestTooBig: it is too large.
     """
+    if take is None:
+        reply = ask_kept(session, request, bounds)
+        if reply is not None:
+            return reply
     # What the session's settings say is said here, or requests asks them again for each request.
     response = session.send(
         request,
         stream=True,
-        timeout=timeout,
+        timeout=bounds.timeout,
         allow_redirects=False,
         verify=session.verify,
         cert=session.cert,
         proxies=session.proxies,
     )
-    deadline = time.monotonic() + longest
+    bounds.begin()
     try:
-        taken = take if response.status_code == OK else None
-        body = _read(response.raw, deadline, check, most, taken)
+        body = _read(response.raw, bounds, take if response.status_code == OK else None)
         return Reply(response.status_code, response.headers, body, _whole(response))
     except BaseException:
         response.close()
@@ -127,9 +100,7 @@ def post(
 
 def _read(
     raw: Any,  # noqa: ANN401 - urllib3's
-    deadline: float,
-    check: Callable[[], None],
-    most: int,
+    bounds: Bounds,
     take: Callable[[bytes], None] | None,
 ) -> bytes | None:
     encoding = raw.headers.get("Content-Encoding", "").strip().lower()
@@ -140,17 +111,13 @@ def _read(
     try:
         while piece := raw.read1(PIECE, decode_content=True):
             size += len(piece)
-            if size > most:
-                raise too_big(most)
             if take is None:
                 whole.write(piece)
             else:
                 take(piece)
-            check()
-            if time.monotonic() > deadline + size / SLOWEST:
-                raise TooSlowError
+            bounds.arrived(size)
     except (urllib3.exceptions.ProtocolError, urllib3.exceptions.DecodeError) as error:
-        raise _cut() from error
+        raise cut() from error
     return whole.getvalue() if take is None else None
 
 
@@ -159,9 +126,5 @@ def _whole(response: requests.Response) -> int:
     arrived: int = response.raw.tell()
     promised = response.headers.get("Content-Length", "")
     if promised.isdecimal() and int(promised) != arrived:
-        raise _cut()
+        raise cut()
     return arrived
-
-
-def _cut() -> IncompleteAnswer:
-    return IncompleteAnswer("the answer was cut on its way", code="IncompleteAnswer")

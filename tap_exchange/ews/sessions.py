@@ -7,7 +7,9 @@ a `Network`, so that two connections may differ. Nothing is taken from .netrc.
 from __future__ import annotations
 
 import os
+import queue
 import ssl
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,8 @@ from tap_exchange.settings_rules import is_loopback
 from .errors import FatalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from exchangelib.configuration import Configuration
 
     from tap_exchange.settings import Settings
@@ -57,7 +61,7 @@ class Network:
         session.headers.update(DEFAULT_HEADERS)
         session.headers["User-Agent"] = self.user_agent
         for scheme in ("https://", "http://"):
-            session.mount(scheme, _Adapter(self))
+            session.mount(scheme, OneConnection(self))
         return session
 
     def context(self) -> ssl.SSLContext | None:
@@ -159,10 +163,11 @@ class _NtlmAuth(HttpNtlmAuth):
         return answer
 
 
-class _Adapter(HTTPAdapter):
+class OneConnection(HTTPAdapter):
     """One connection; the network's client certificate in its handshake.
 
-    requests would look for its connection pool, and for the file of authorities, anew with each request.
+    requests would look for its connection pool, and for the file of authorities, anew with each request. `is_usual`
+    says whether the server's answers so far could be read without requests.
     """
 
     def __init__(self, network: Network) -> None:
@@ -170,14 +175,17 @@ class _Adapter(HTTPAdapter):
         self._way: tuple[object, ...] | None = None
         self._pool: Any = None
         self._verified = False
+        self.is_usual = True
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        """Make the pool, with the client certificate if there is one."""
         if self._context is not None:
             options["ssl_context"] = self._context
         super().init_poolmanager(*args, **options)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:  # noqa: ANN401
+        """Make the pool of a proxy, with the client certificate if there is one."""
         if self._context is not None:
             options["ssl_context"] = self._context
         return super().proxy_manager_for(proxy, **options)
@@ -201,6 +209,26 @@ class _Adapter(HTTPAdapter):
         if not self._verified:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             self._verified = True
+
+    @contextmanager
+    def kept(self, url: str | None) -> Iterator[Any]:
+        """Lend the connection that the last request to an address left open; None when there is none.
+
+        Nor is one lent that leads through a proxy.
+        """
+        is_known = self._way is not None and self._way[0] == url and not self._way[3]
+        pool: queue.LifoQueue[Any] | None = self._pool.pool if is_known else None
+        try:
+            connection = None if pool is None else pool.get_nowait()
+        except queue.Empty:
+            connection = None
+        if pool is None or connection is None:
+            yield None
+            return
+        try:
+            yield connection if connection.is_connected else None
+        finally:
+            pool.put_nowait(connection)
 
     def close(self) -> None:
         """Close the connection, and forget it."""

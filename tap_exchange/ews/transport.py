@@ -23,8 +23,9 @@ from . import soap, xml
 from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
 from .faults import OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
 from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
-from .post import HEADERS, OK, Reply, TooSlowError, post, prepared
+from .post import HEADERS, post, prepared
 from .refusals import redirected, refusal
+from .reply import OK, Bounds, Reply, TooSlowError
 from .unreachable import trouble
 from .vocabulary import Vocabulary
 
@@ -224,17 +225,9 @@ class Transport:
             request = prepared(session, self._url, headers, payload)
             episode = self.pace.hold()
             with self._counted(question, len(payload)) as replies:
-                replies.append(
-                    post(
-                        session,
-                        request,
-                        timeout=self._connection.timeout,
-                        longest=self._whole_answer,
-                        check=self.pace.check,
-                        most=xml.MOST_BYTES if reading is None else MOST_STREAMED,
-                        take=None if reading is None else reading.feed,
-                    )
-                )
+                most = xml.MOST_BYTES if reading is None else MOST_STREAMED
+                bounds = Bounds(self._connection.timeout, self._whole_answer, self.pace.check, most)
+                replies.append(post(session, request, bounds, None if reading is None else reading.feed))
         return replies[0], episode
 
     @contextmanager

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.ews import post as posting
-from tap_exchange.ews import xml
+from tap_exchange.ews import reply, xml
 from tap_exchange.ews.errors import FatalError, IncompleteAnswer, ItemsError, Level, RequestTooBig, Stopped
 from tap_exchange.ews.transport import Transport
 from tests.wire import ANNA, Clock, Connection, RawServer, answer, http, item, pace, reset
@@ -125,7 +124,7 @@ def test_an_answer_that_trickles_for_ever_ends() -> None:
 
 
 def test_a_large_answer_may_take_its_time_while_it_keeps_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(posting, "SLOWEST", 100)
+    monkeypatch.setattr(reply, "SLOWEST", 100)
     body = GOOD.encode()
     with RawServer(trickle(iter([body[i : i + 60] for i in range(0, len(body), 60)]), 0.05)) as server:
         assert ask(conversation(server, whole_answer=0.2)) == 1
