@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
-from singer_sdk.singerlib.messages import Message, SingerMessageType
+from singer_sdk.singerlib.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,11 @@ class LoaderGoneError(Exception):
         super().__init__("The loader closed the pipe: see its own log. The next run goes on from its last STATE.")
 
 
+def extracted_at(synced_at: str) -> str:
+    """Write the time of a record as the SDK writes `time_extracted`."""
+    return f"{synced_at[:-1]}+00:00"
+
+
 class Outlet(GenericSingerWriter[bytes, Message]):
     """Writes messages to standard output; one thread writes, any thread may ask it to hurry."""
 
@@ -69,6 +74,24 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         """Gather a RECORD as `write_message` would, without an object for it."""
         self._gather({"type": "RECORD", "stream": stream, "record": record, "time_extracted": extracted})
 
+    def pack(self, record: dict[str, Any]) -> bytes:
+        """Return a record as JSON, without `feed_id` and `synced_at`; any thread may ask."""
+        return self._encoder.encode(record)
+
+    def write_packed(self, stream: str, packed: bytes, feed_id: str, synced_at: str) -> None:
+        """Gather a RECORD as `write_record` would, of a packed record and what it lacks."""
+        feed = self._encoder.encode(feed_id)
+        buffer = self._buffer
+        before = len(buffer)
+        buffer += b'{"type":"RECORD","stream":"%b","record":{"feed_id":%b,"synced_at":"%b",' % (
+            stream.encode(),
+            feed,
+            synced_at.encode(),
+        )
+        buffer += memoryview(packed)[1:]
+        buffer += b',"time_extracted":"%b"}' % extracted_at(synced_at).encode()
+        self._end_line(before, "RECORD")
+
     def write_state(self, value: dict[str, Any]) -> int:
         """Gather a STATE as `write_message` would, without copying it first; returns its size in bytes."""
         before = self.bytes_written
@@ -83,10 +106,14 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         except BaseException:
             del buffer[before:]
             raise
+        self._end_line(before, message["type"])
+
+    def _end_line(self, before: int, kind: str) -> None:
+        """End the line that begins at `before`, or take it back when it is too long."""
+        buffer = self._buffer
         length = len(buffer) - before
         if length >= LONGEST_LINE:
             del buffer[before:]
-            kind = SingerMessageType(message["type"]).value
             raise LineTooLongError(f"A {kind} message of {length:,} bytes is longer than loaders take (50 MiB).")
         buffer += b"\n"
         self.bytes_written += length + 1

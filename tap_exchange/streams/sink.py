@@ -31,6 +31,15 @@ class SingerSink:
         if found is not None:
             found.emit(record)
 
+    def pack(self, stream: str, record: Record) -> bytes | None:
+        """Return a record as `emit_packed` takes it, from any thread; None when it has to be emitted."""
+        found = self._streams.get(stream)
+        return None if found is None else found.pack(record)
+
+    def emit_packed(self, stream: str, packed: bytes, feed_id: str, synced_at: str) -> None:
+        """Write a packed record of a selected stream."""
+        self._streams[stream].emit_packed(packed, feed_id, synced_at)
+
     def write_state(self, value: dict[str, Any]) -> int:
         """Write a STATE, and return its size in bytes."""
         return self._outlet.write_state(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
@@ -12,6 +13,7 @@ from singer_sdk.singerlib.catalog import Metadata, MetadataMapping
 
 from tap_exchange.resources import without_extensions
 from tap_exchange.streams.discovery import OFF_BY_DEFAULT, REQUIRED
+from tap_exchange.streams.outlet import extracted_at
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -35,8 +37,6 @@ class ExchangeStream(Stream):
         self._keys = tuple(self.map["key_properties"])
         self._schema_written = False
         self._received = 0
-        self._is_plain: bool | None = None
-        self._left_out: frozenset[str] = frozenset()
         properties = without_extensions(self.map["properties"])
         super().__init__(tap=tap, schema={"type": "object", "properties": properties}, name=name)
         self.forced_replication_method = "LOG_BASED"
@@ -130,19 +130,34 @@ class ExchangeStream(Stream):
         if processed is None:
             return
         self._received += 1
-        if self._is_plain is None:
-            self._is_plain = self._goes_out_as_it_is()
         if self._is_plain:
             self._write_plainly(processed)
         else:
             self._write_record_message(processed)
+
+    def pack(self, record: Record) -> bytes | None:
+        """Return a record as JSON for `emit_packed`, from any thread; None when the SDK has to see it."""
+        if not self._is_plain:
+            return None
+        return self._tap.outlet.pack(self._selected(record))
+
+    def emit_packed(self, packed: bytes, feed_id: str, synced_at: str) -> None:
+        """Write a packed record, unless the stream's limit is reached."""
+        if self.ABORT_AT_RECORD_COUNT is not None and self._received >= self.ABORT_AT_RECORD_COUNT:
+            return
+        self._received += 1
+        self._tap.outlet.write_packed(self.name, packed, feed_id, synced_at)
+        self.state_manager.is_flushed = False
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        return self._goes_out_as_it_is()
 
     def _goes_out_as_it_is(self) -> bool:
         """Return whether the SDK would change no record but by leaving out whole columns.
 
         It does with stream maps, flattening, or a catalog that deselects parts of a column.
         """
-        self._left_out = frozenset(column for column in self.map["properties"] if not self.mask["properties", column])
         parts = (
             selected
             for (_, column, *below), selected in (item for item in self.mask.items() if item[0])
@@ -152,13 +167,21 @@ class ExchangeStream(Stream):
         is_same = len(maps) == 1 and type(maps[0]) is SameRecordTransform and not maps[0].flattening_enabled
         return is_same and all(parts)
 
+    @cached_property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset(column for column in self.map["properties"] if not self.mask["properties", column])
+
     def _write_plainly(self, record: Record) -> None:
         """Write what `_write_record_message` would, which walks through every value of each record first."""
+        self._tap.outlet.write_record(self.name, self._selected(record), extracted_at(record["synced_at"]))
+        self.state_manager.is_flushed = False
+
+    def _selected(self, record: Record) -> Record:
+        """Take out of a record the columns that are not selected."""
         if not self._left_out.isdisjoint(record):
             for column in self._left_out:
                 record.pop(column, None)
-        self._tap.outlet.write_record(self.name, record, f"{record['synced_at'][:-1]}+00:00")
-        self.state_manager.is_flushed = False
+        return record
 
     @property
     def received(self) -> int:

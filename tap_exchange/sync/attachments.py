@@ -59,6 +59,10 @@ class Wanted:
     row: Record
 
 
+ASKED_OF_ITEM = ("item_key", "item_id", "change_key", "origin")
+"""Columns of an item that its attachments ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class OfItem:
     """The attachments of one loaded item."""
@@ -68,7 +72,7 @@ class OfItem:
     choice: AttachmentChoice
     change: ItemChange
     item: Record
-    """The item's own record, which is written before these."""
+    """The item's own record, which is written before these, or what is asked of it."""
 
     def add_to(self, loaded: Loaded, listed: Iterable[Record]) -> None:
         """Add what the item lists to its load: rows, and the contents that follow."""

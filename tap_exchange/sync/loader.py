@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.answers import Answer
 from tap_exchange.ews.errors import item_action
 from tap_exchange.ews.faults import Action
-from tap_exchange.sync.attachments import OfItem
-from tap_exchange.sync.page import Corrupt, Loaded, Place, Record, Row
+from tap_exchange.sync.attachments import ASKED_OF_ITEM, OfItem
+from tap_exchange.sync.page import Corrupt, Loaded, Pack, Place, Record, Row, unpacked
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, salvage
 from tap_exchange.sync.selection import ATTACHMENTS
 
@@ -38,13 +38,14 @@ def change_row(
     stream: str | None = None,
     has_row: bool | None = None,
     origin: str = "feed",
+    item_key: str | None = None,
 ) -> Row:
-    """Return the row of item_changes that tells of a change."""
+    """Return the row of item_changes that tells of a change, to the item's key if it is known already."""
     return Row(
         "item_changes",
         {
             **place.columns(),
-            "item_key": place.key(change.item_id),
+            "item_key": item_key or place.key(change.item_id),
             "item_id": change.item_id,
             "change_key": change.change_key,
             "change_type": kind or change.kind,
@@ -68,6 +69,7 @@ class Loader:
     wire: Mailbox
     place: Place
     selection: Selection
+    pack: Pack = unpacked
 
     def load(self, stream: str, changes: Sequence[ItemChange], origin: str = "feed") -> Loaded:
         """Load changed items of one stream; raises only what ends the mailbox or the run."""
@@ -186,12 +188,27 @@ class Loader:
         record["origin"] = origin
         hidden = self.selection.hides_attachments(stream)
         listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
-        loaded.size += sum([len(value) for value in record.values() if type(value) is str])
-        loaded.rows.append(Row(stream, record))
-        loaded.rows.append(change_row(place, change, stream=stream, has_row=True, origin=origin))
+        row = self._packed(Row(stream, record))
+        record = row.record
+        loaded.size += length_of(record) if row.packed is None else len(row.packed)
+        loaded.rows.append(row)
+        told = change_row(place, change, stream=stream, has_row=True, origin=origin, item_key=item_key)
+        loaded.rows.append(self._packed(told))
         loaded.loaded.append(change)
         if listed and self.selection.attachments is not None:
             OfItem(self.wire, place, self.selection.attachments, change, record).add_to(loaded, listed)
+
+    def _packed(self, row: Row) -> Row:
+        """Pack a row's record, but for what attachments ask of their item."""
+        packed = self.pack(row.stream, row.record)
+        if packed is None:
+            return row
+        return Row(row.stream, {name: row.record.get(name) for name in ASKED_OF_ITEM}, packed=packed)
+
+
+def length_of(record: Record) -> int:
+    """Return about how many bytes a record holds."""
+    return sum([len(value) for value in record.values() if type(value) is str])
 
 
 def tenths(ids: list[str]) -> Iterator[list[str]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_exchange.sync.keys import surrogate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Iterable
 
     from tap_exchange.ews.answers import ItemChange
 
@@ -19,12 +20,26 @@ class Row(NamedTuple):
     """A record and the stream it belongs to; the writer adds `feed_id` and `synced_at`.
 
     A row of something within an item names the item's record in `within`, which is written before it: the writer
-    notes that one's `synced_at` as `item_synced_at`.
+    notes that one's `synced_at` as `item_synced_at`. A row that was `packed` has its record in there, and beside it
+    what others ask of it.
     """
 
     stream: str
     record: Record
     within: Record | None = None
+    packed: bytes | None = None
+
+
+Pack = Callable[[str, Record], "bytes | None"]
+"""Turns a stream's record into the bytes to write, on the worker that made it and has it in its caches; None: not yet.
+
+Nothing is put into a packed record any more but what the writer adds.
+"""
+
+
+def unpacked(_stream: str, _record: Record) -> bytes | None:
+    """Leave a record to the writer."""
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ class StoreSync:
             return
         place = Place.of(self.mailbox, self.name, folder_id)
         wire = routed(self.wire, mark["content"]) if "content" in mark else self.wire
-        folder = FolderSync(self, place, mark, Loader(wire, place, self.run.selection))
+        folder = FolderSync(self, place, mark, Loader(wire, place, self.run.selection, self.run.writer.pack))
         await folder.sync(story)
         self.run.progress.end_folder()
         self.run.totals.add(folder.tally)

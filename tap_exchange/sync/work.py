@@ -133,11 +133,11 @@ class PageWork:
             self.folder.remember(loaded.loaded[-1].item_id)
         if loaded.error is not None:
             self.folder.fail(loaded.error)
-        for row in loaded.rows:
-            self.folder.feed_stream(row.stream)
-            yield row
+        for stream in dict.fromkeys([row.stream for row in loaded.rows]):
+            self.folder.feed_stream(stream)
+        yield from loaded.rows
         bad = {corrupt.change.item_id for corrupt in loaded.corrupt}
-        for change in loaded.loaded:
+        for change in loaded.loaded if self.folder.mark.get("corrupt") else ():
             if change.item_id not in bad:
                 yield from self._resolve(change, "The item could be read whole.")
             if self._key(change, ATTACHMENT) in self.folder.mark.get("corrupt", ()):

@@ -27,6 +27,12 @@ class Sink(Protocol):
     def emit(self, stream: str, record: Record) -> None:
         """Take a record; streams that are not selected drop it."""
 
+    def pack(self, stream: str, record: Record) -> bytes | None:
+        """Return a record as `emit_packed` takes it, from any thread; None when it has to be emitted."""
+
+    def emit_packed(self, stream: str, packed: bytes, feed_id: str, synced_at: str) -> None:
+        """Take a packed record, and what it lacks."""
+
     def write_state(self, value: dict[str, Any]) -> int:
         """Write a STATE, and return its size in bytes."""
 
@@ -53,13 +59,21 @@ class RunWriter:
 
     def write(self, row: Row) -> None:
         """Write one row."""
-        stream, record, item = row
-        record["feed_id"] = self._bookmarks.feed_id
-        record["synced_at"] = self._clock.stamp()
+        stream, record, item, packed = row
+        feed_id, synced_at = self._bookmarks.feed_id, self._clock.stamp()
+        record["feed_id"] = feed_id
+        record["synced_at"] = synced_at
         if item is not None:
             record["item_synced_at"] = item["synced_at"]
-        self._sink.emit(stream, record)
+        if packed is None:
+            self._sink.emit(stream, record)
+        else:
+            self._sink.emit_packed(stream, packed, feed_id, synced_at)
         self.records += 1
+
+    def pack(self, stream: str, record: Record) -> bytes | None:
+        """Make a record ready to be written, on any thread; None when only `write` can."""
+        return self._sink.pack(stream, record)
 
     def end_page(self, page: Page) -> None:
         """Move `as_of` behind a whole page, and write a STATE where one is due."""
