@@ -81,6 +81,7 @@ def extensible_streams() -> tuple[str, ...]:
     return (*ITEM_STREAMS, VIEW)
 
 
+@lru_cache(maxsize=1024)
 def stream_of(element: str) -> str:
     """Return the stream of an EWS element's local name; what is unknown goes to other_items."""
     return _streams_by_element().get(element, OTHER)

@@ -101,10 +101,9 @@ def mailbox(element: Element) -> dict[str, Any]:
     """Read one t:Mailbox: name, address, routing type, mailbox type, and what else it holds."""
     record = NO_ADDRESS.copy()
     for child in element:
-        name = ADDRESS.get(child.tag)
-        if name is not None:
-            record[name] = child.text
-        else:
+        try:
+            record[ADDRESS[child.tag]] = child.text
+        except KeyError:  # noqa: PERF203 - nothing beside a look-up that may fail
             keep(record, child)
     return record
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .answers import ServerInfo
 from .ask import escape
+from .elements import child_text
 from .errors import IncompleteAnswer
 from .faults import MESSAGES, SOAP, TYPES, Fault, message_fault
 
@@ -92,7 +93,7 @@ def messages(response: _Element, operation: str) -> list[Message]:
 
 def _message(node: _Element, operation: str) -> Message:
     outcome = node.get("ResponseClass")
-    code = node.findtext(f"{MESSAGES}ResponseCode")
+    code = child_text(node, f"{MESSAGES}ResponseCode")
     code = code and code.strip()
     if code is None or code == "NoError":
         if outcome == "Success" or (outcome == "Warning" and code == "NoError"):

@@ -23,6 +23,7 @@ from .answers import (
     ItemChange,
     ItemPage,
 )
+from .elements import child
 from .errors import FolderError, IncompleteAnswer
 from .faults import MESSAGES, TYPES, Action
 
@@ -185,7 +186,7 @@ def _one_child(node: _Element) -> _Element:
 
 def identity(element: _Element, tag: str) -> tuple[str, str | None]:
     """Read the id and change key of an element; an id has to be there."""
-    found = element.find(tag)
+    found = child(element, tag)
     item_id = None if found is None else found.get("Id")
     if found is None or not item_id:
         raise _incomplete("an item or folder without an id")
@@ -251,7 +252,7 @@ def _reordered(
 
 def _content(message: _Element, kind: Kind | Literal["Attachment"]) -> _Element:
     """Find the one item, folder or attachment that a success has to hold."""
-    container = message.find(f"{MESSAGES}{kind}s")
+    container = child(message, f"{MESSAGES}{kind}s")
     if container is None or len(container) != 1:
         raise _incomplete(f"a success that does not hold one {kind.lower()}")
     return container[0]

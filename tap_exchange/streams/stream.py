@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
+    from tap_exchange.streams.outlet import Outlet
     from tap_exchange.tap import TapExchange
 
 
@@ -139,15 +140,19 @@ class ExchangeStream(Stream):
         """Return a record as JSON for `emit_packed`, from any thread; None when the SDK has to see it."""
         if not self._is_plain:
             return None
-        return self._tap.outlet.pack(self._selected(record))
+        return self._outlet.pack(self._selected(record))
 
     def emit_packed(self, packed: bytes, feed_id: str, synced_at: str) -> None:
         """Write a packed record, unless the stream's limit is reached."""
         if self.ABORT_AT_RECORD_COUNT is not None and self._received >= self.ABORT_AT_RECORD_COUNT:
             return
         self._received += 1
-        self._tap.outlet.write_packed(self.name, packed, feed_id, synced_at)
+        self._outlet.write_packed(self.name, packed, feed_id, synced_at)
         self.state_manager.is_flushed = False
+
+    @cached_property
+    def _outlet(self) -> Outlet:
+        return self._tap.outlet
 
     @cached_property
     def _is_plain(self) -> bool:
@@ -173,7 +178,7 @@ class ExchangeStream(Stream):
 
     def _write_plainly(self, record: Record) -> None:
         """Write what `_write_record_message` would, which walks through every value of each record first."""
-        self._tap.outlet.write_record(self.name, self._selected(record), extracted_at(record["synced_at"]))
+        self._outlet.write_record(self.name, self._selected(record), extracted_at(record["synced_at"]))
         self.state_manager.is_flushed = False
 
     def _selected(self, record: Record) -> Record:

@@ -188,22 +188,17 @@ class Loader:
         record["origin"] = origin
         hidden = self.selection.hides_attachments(stream)
         listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
-        row = self._packed(Row(stream, record))
-        record = row.record
-        loaded.size += length_of(record) if row.packed is None else len(row.packed)
-        loaded.rows.append(row)
+        packed = self.pack(stream, record)
+        loaded.size += length_of(record) if packed is None else len(packed)
+        if packed is not None:
+            record = {name: record.get(name) for name in ASKED_OF_ITEM}
+        loaded.rows.append(Row(stream, record, packed=packed))
         told = change_row(place, change, stream=stream, has_row=True, origin=origin, item_key=item_key)
-        loaded.rows.append(self._packed(told))
+        packed = self.pack(told.stream, told.record)
+        loaded.rows.append(told if packed is None else Row(told.stream, {}, packed=packed))
         loaded.loaded.append(change)
         if listed and self.selection.attachments is not None:
             OfItem(self.wire, place, self.selection.attachments, change, record).add_to(loaded, listed)
-
-    def _packed(self, row: Row) -> Row:
-        """Pack a row's record, but for what attachments ask of their item."""
-        packed = self.pack(row.stream, row.record)
-        if packed is None:
-            return row
-        return Row(row.stream, {name: row.record.get(name) for name in ASKED_OF_ITEM}, packed=packed)
 
 
 def length_of(record: Record) -> int:

@@ -73,7 +73,7 @@ class Selection:
 
     def stream_of(self, element: str | None) -> str:
         """Return the stream of an EWS element; whatever has no table of its own is in other_items."""
-        return str(stream_of(element or "Item"))
+        return stream_of(element or "Item")
 
     def to_state(self) -> dict[str, Any]:
         """Return the selection as it is kept in the state."""

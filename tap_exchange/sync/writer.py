@@ -56,6 +56,7 @@ class RunWriter:
         self._state_bytes = 0
         self._state_size = 0
         self.records = 0
+        self.pack = sink.pack
 
     def write(self, row: Row) -> None:
         """Write one row."""
@@ -70,10 +71,6 @@ class RunWriter:
         else:
             self._sink.emit_packed(stream, packed, feed_id, synced_at)
         self.records += 1
-
-    def pack(self, stream: str, record: Record) -> bytes | None:
-        """Make a record ready to be written, on any thread; None when only `write` can."""
-        return self._sink.pack(stream, record)
 
     def end_page(self, page: Page) -> None:
         """Move `as_of` behind a whole page, and write a STATE where one is due."""
