@@ -34,7 +34,10 @@ Function = tuple[str, int, str]
 
 LAYERS = (
     ("HTTP: requests, urllib3, http.client", ("site-packages/requests", "site-packages/urllib3", "http/", "email/")),
-    ("HTTP: requests, urllib3, http.client", ("urllib/", "socket.py", "ssl.py", "_collections_abc", "ews/post.py")),
+    (
+        "HTTP: requests, urllib3, http.client",
+        ("urllib/", "socket.py", "ssl.py", "_collections_abc", "ews/post.py", "ews/kept.py"),
+    ),
     ("parsing: lxml", ("ews/xml.py",)),
     ("columns: elements to records", ("ews/records.py", "ews/nested.py", "ews/handlers.py", "ews/values.py")),
     ("strictness, pace, requests' text", ("tap_exchange/ews/",)),

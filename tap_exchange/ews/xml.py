@@ -38,8 +38,10 @@ _CONTROLS = bytes([*range(0x9), 0xB, 0xC, *range(0xE, 0x20)])
 _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
 _NO_CHARACTERS = re.compile(rb"\xef\xbf[\xbe\xbf]")  # U+FFFE, U+FFFF
 _SECTIONS = re.compile(rb"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
-_BEFORE_DOCTYPE = re.compile(rb"\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*\Z", re.DOTALL)
+_BOM = b"\xef\xbb\xbf"
+_BEFORE_ROOT = {b"<?": b"?>", b"<!--": b"-->"}
 _BLANKS = b" \t\r\n"
+_WHITE = frozenset({b" ", b"\t", b"\r", b"\n"})
 _REPLACEMENT = 0xFFFD
 _LONGEST_REFERENCE = 7
 
@@ -58,8 +60,8 @@ def parse(document: bytes, most: int = MOST_BYTES) -> _Element:
         document = _in_utf8(document, encoding)
     if len(document) > SMALL:
         _check_size(document, most)
-    if b"<!DOCTYPE" in document:
-        _refuse_doctype(document)
+    if _has_doctype(document):
+        raise IncompleteAnswer("the answer has a document type, which SOAP forbids", code="IncompleteAnswer")
     try:
         return etree.fromstring(document, _parser())
     except etree.XMLSyntaxError:
@@ -104,10 +106,21 @@ def _check_size(document: bytes, most: int) -> None:
         raise RequestTooBig("the answer has too many elements; lower batch_size or max_changes", code="AnswerTooBig")
 
 
-def _refuse_doctype(document: bytes) -> None:
-    """Refuse a document type, with which entities come; the words may stand in a CDATA section."""
-    if _BEFORE_DOCTYPE.match(document[: document.index(b"<!DOCTYPE")]):
-        raise IncompleteAnswer("the answer has a document type, which SOAP forbids", code="IncompleteAnswer")
+def _has_doctype(document: bytes) -> bool:
+    """Tell whether a document type, with which entities come, stands where one may: before the root."""
+    place = len(_BOM) if document.startswith(_BOM) else 0
+    while True:
+        while document[place : place + 1] in _WHITE:
+            place += 1
+        if document.startswith(b"<!DOCTYPE", place):
+            return True
+        begin = next((begin for begin in _BEFORE_ROOT if document.startswith(begin, place)), None)
+        if begin is None:
+            return False
+        end = document.find(_BEFORE_ROOT[begin], place + len(begin))
+        if end < 0:
+            return False
+        place = end + len(_BEFORE_ROOT[begin])
 
 
 def repair(document: bytes) -> bytes:

@@ -55,7 +55,8 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         super().__init__()
         self._fd = fd
         self._encoder = msgspec.json.Encoder(decimal_format="number")
-        self._buffer = bytearray()
+        self._pieces: list[bytes | memoryview] = []
+        self._gathered = 0
         self.bytes_written = 0
         self._is_writing = False
         self._room = 0
@@ -80,17 +81,10 @@ class Outlet(GenericSingerWriter[bytes, Message]):
 
     def write_packed(self, stream: str, packed: bytes, feed_id: str, synced_at: str) -> None:
         """Gather a RECORD as `write_record` would, of a packed record and what it lacks."""
-        feed = self._encoder.encode(feed_id)
-        buffer = self._buffer
-        before = len(buffer)
-        buffer += b'{"type":"RECORD","stream":"%b","record":{"feed_id":%b,"synced_at":"%b",' % (
-            stream.encode(),
-            feed,
-            synced_at.encode(),
-        )
-        buffer += memoryview(packed)[1:]
-        buffer += b',"time_extracted":"%b"}' % extracted_at(synced_at).encode()
-        self._end_line(before, "RECORD")
+        feed = self._encoder.encode(feed_id).decode()
+        head = f'{{"type":"RECORD","stream":"{stream}","record":{{"feed_id":{feed},"synced_at":"{synced_at}",'
+        tail = f',"time_extracted":"{extracted_at(synced_at)}"}}\n'
+        self._add("RECORD", [head.encode(), memoryview(packed)[1:], tail.encode()])
 
     def write_state(self, value: dict[str, Any]) -> int:
         """Gather a STATE as `write_message` would, without copying it first; returns its size in bytes."""
@@ -99,25 +93,17 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         return self.bytes_written - before
 
     def _gather(self, message: dict[str, Any]) -> None:
-        buffer = self._buffer
-        before = len(buffer)
-        try:
-            self._encoder.encode_into(message, buffer, before)
-        except BaseException:
-            del buffer[before:]
-            raise
-        self._end_line(before, message["type"])
+        self._add(message["type"], [self._encoder.encode(message), b"\n"])
 
-    def _end_line(self, before: int, kind: str) -> None:
-        """End the line that begins at `before`, or take it back when it is too long."""
-        buffer = self._buffer
-        length = len(buffer) - before
-        if length >= LONGEST_LINE:
-            del buffer[before:]
-            raise LineTooLongError(f"A {kind} message of {length:,} bytes is longer than loaders take (50 MiB).")
-        buffer += b"\n"
-        self.bytes_written += length + 1
-        if len(buffer) >= GATHER:
+    def _add(self, kind: str, line: list[bytes | memoryview]) -> None:
+        """Gather the pieces of a whole line."""
+        length = sum(map(len, line))
+        if length > LONGEST_LINE:
+            raise LineTooLongError(f"A {kind} message of {length - 1:,} bytes is longer than loaders take (50 MiB).")
+        self._pieces += line
+        self._gathered += length
+        self.bytes_written += length
+        if self._gathered >= GATHER:
             self.flush()
 
     def flush(self) -> None:
@@ -126,7 +112,7 @@ class Outlet(GenericSingerWriter[bytes, Message]):
         Raises:
             LoaderGoneError: nobody ever will.
         """
-        buffer, self._buffer = self._buffer, bytearray()
+        buffer, self._pieces, self._gathered = b"".join(self._pieces), [], 0
         if self._give_up is not None and len(buffer) > self._room:
             self._give_up()
             return

@@ -123,6 +123,8 @@ def test_blanks_before_the_declaration_do_no_harm() -> None:
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- <a -->\n<!DOCTYPE a SYSTEM "http://127.0.0.1:1/x"><a/>',
         b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
+        b'<!-- <!DOCTYPE --><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+        b'<!--> x --><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b'<?p <a ?><!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>',
         '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>'.encode("utf-16"),
     ],
