@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 Function = tuple[str, int, str]
 
 LAYERS = (
-    ("HTTP: requests, urllib3, http.client", ("site-packages/requests", "site-packages/urllib3", "http/", "email/")),
+    ("HTTP: requests, the socket", ("site-packages/requests", "site-packages/urllib3", "http/", "email/")),
     (
-        "HTTP: requests, urllib3, http.client",
-        ("urllib/", "socket.py", "ssl.py", "_collections_abc", "ews/post.py", "ews/kept.py"),
+        "HTTP: requests, the socket",
+        ("urllib/", "socket.py", "ssl.py", "queue.py", "_collections_abc", "ews/post.py", "ews/kept.py"),
     ),
     ("parsing: lxml", ("ews/xml.py",)),
     ("columns: elements to records", ("ews/records.py", "ews/nested.py", "ews/handlers.py", "ews/values.py")),
