@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from . import strict
 from .answers import Answer
-from .errors import Level, error_for, item_action
+from .errors import IncompleteAnswer, Level, error_for, item_action
 from .faults import OF_THE_REQUEST, Action
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .soap import Message
     from .transport import Transport
+    from .vocabulary import Vocabulary
+
+log = logging.getLogger(__name__)
 
 # How often one item may be busy, or a batch be stopped without a step forward, before it counts.
 ITEM_TRIES = 3
@@ -47,7 +51,7 @@ def load(
     began = transport.pace.now()
     stalls = 0
     while left:
-        fresh, again = _sorted_out(ask_for(left))
+        fresh, again = _sorted_out(_asked(transport.vocabulary, operation, left, ask_for))
         for answer, fault in again:
             busy[answer.id] = busy.get(answer.id, 0) + (fault.action is Action.BACK_OFF)
             if fault.code in OF_THE_REQUEST and busy[answer.id] >= ITEM_TRIES:
@@ -60,6 +64,24 @@ def load(
         if left and stalls and (stopped or transport.pace.now() - began > transport.pace.max_wait):
             raise error_for(faults[0], operation, mailbox, Level.ITEMS)
     return [done[i] for i in ids]
+
+
+def _asked(
+    vocabulary: Vocabulary,
+    operation: str,
+    ids: Sequence[str],
+    ask_for: Callable[[Sequence[str]], list[tuple[Answer, Fault | None]]],
+) -> list[tuple[Answer, Fault | None]]:
+    """Ask for all together; one by one where the server never tells which answer is whose."""
+    if len(ids) == 1 or operation not in vocabulary.nameless:
+        try:
+            return ask_for(ids)
+        except IncompleteAnswer as error:
+            if error.code != strict.NAMELESS:
+                raise
+            vocabulary.nameless.add(operation)
+            log.warning("%s does not tell which answer is whose: each is asked for alone, which is slow.", operation)
+    return [answer for item_id in ids for answer in ask_for([item_id])]
 
 
 def answers(

@@ -49,6 +49,8 @@ _FOLDER_KINDS: dict[str, FolderKind] = {
     f"{TYPES}Update": "update",
     f"{TYPES}Delete": "delete",
 }
+NAMELESS = "AnswersWithoutIds"
+"""The code of an answer in which no item or folder tells its id: each has to be asked for alone."""
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -222,13 +224,16 @@ def matched(messages: Sequence[Message], ids: Sequence[str], kind: Kind) -> list
 
     An answer is matched by its id, and one that nobody asked for makes all of them doubtful: under
     the asked id it would falsify a record. Errors carry no id: theirs is their position when the
-    successes stand at their own, else the one id that is left over.
+    successes stand at their own, else the one id that is left over. What answers a question about
+    one id alone, and names none, is about that one.
+
+    Raises:
+        IncompleteAnswer: a doubt is left; its code is `NAMELESS` when nothing but the ids is missing.
     """
     if len(messages) != len(ids):
         raise _incomplete(f"{len(messages)} response messages for {len(ids)} {kind.lower()}s")
     elements = [None if m.fault else _content(m.element, kind) for m in messages]
-    tag = _ITEM_ID if kind == "Item" else _FOLDER_ID
-    found = [None if e is None else identity(e, tag)[0] for e in elements]
+    found = _named(elements, ids, kind)
     told = [i for i in found if i is not None]
     if len(told) != len(set(told)):
         raise _incomplete(f"the same {kind.lower()} answered twice")
@@ -237,6 +242,34 @@ def matched(messages: Sequence[Message], ids: Sequence[str], kind: Kind) -> list
     if all(f is None or f == i for f, i in zip(found, ids, strict=True)):
         return [Matched(i, element, message.fault) for i, element, message in zip(ids, elements, messages, strict=True)]
     return _reordered(messages, dict(zip(found, elements, strict=True)), ids)
+
+
+def _named(elements: Sequence[_Element | None], ids: Sequence[str], kind: Kind) -> list[str | None]:
+    """Tell whose each answer is, as the id was asked; None for an error."""
+    tag = _ITEM_ID if kind == "Item" else _FOLDER_ID
+    names = [None if e is None or (i := e.find(tag)) is None else i.get("Id") for e in elements]
+    successes = len(elements) - elements.count(None)
+    if successes and not any(names):
+        if len(ids) > 1:
+            raise IncompleteAnswer(f"the answers do not tell which {kind.lower()} is which", code=NAMELESS)
+        return [ids[0]]
+    if len([name for name in names if name]) < successes:
+        raise _incomplete(f"{kind.lower()}s without an id among others")
+    if set(names) - {None} <= set(ids):
+        return names
+    asked = _by_spelling(ids)
+    return [name if name is None or name in ids else asked.get(_spelling(name), name) for name in names]
+
+
+def _by_spelling(ids: Sequence[str]) -> dict[str, str]:
+    """Map ids by what all spellings of one have in common, as long as that tells the asked ones apart."""
+    asked = {_spelling(i): i for i in ids}
+    return asked if len(asked) == len(ids) else {}
+
+
+def _spelling(item_id: str) -> str:
+    """Drop what base64 may be written with or without: blanks around it, its padding, the letters for addresses."""
+    return item_id.strip().rstrip("=").replace("-", "+").replace("_", "/")
 
 
 def _reordered(

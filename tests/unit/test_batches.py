@@ -32,6 +32,7 @@ from tests.wire import (
 )
 
 if TYPE_CHECKING:
+    import requests
     from requests_mock import Mocker
 
 
@@ -80,6 +81,14 @@ def test_one_error_among_answers_in_another_order_is_the_one_left_over(requests_
     assert records(mailbox().get_items(["A", "B", "C"], IdShape())) == ["A", "ErrorItemCorrupt", "C"]
 
 
+NAMELESS = success("GetItem", "<m:Items><t:Task/></m:Items>")
+
+
+class Subjects(IdShape):
+    def convert(self, element: etree._Element) -> dict[str, str | None]:  # type: ignore[override]
+        return {"subject": element.findtext("{*}Subject")}
+
+
 GONE, CORRUPT = failure("GetItem", "ErrorItemNotFound"), failure("GetItem", "ErrorItemCorrupt")
 DOUBTFUL = {
     "too few": [item("A"), item("B")],
@@ -96,7 +105,7 @@ DOUBTFUL = {
         item("B").replace("</m:Items>", '<t:Task><t:ItemId Id="D"/></t:Task></m:Items>'),
         item("C"),
     ],
-    "an item without an id": [item("A"), success("GetItem", "<m:Items><t:Task/></m:Items>"), item("C")],
+    "an item without an id": [item("A"), NAMELESS, item("C")],
 }
 
 
@@ -106,6 +115,45 @@ def test_answers_that_leave_a_doubt_are_not_believed(requests_mock: Mocker, doub
     with pytest.raises(IncompleteAnswer):
         mailbox().get_items(["A", "B", "C"], IdShape())
     assert requests_mock.call_count == 2
+
+
+def test_a_lone_answer_is_believed_without_its_id_and_never_under_another(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=answer("GetItem", NAMELESS))
+    (told,) = mailbox().get_items(["A"], Subjects())
+    assert (told.id, told.record) == ("A", {"subject": None})
+    requests_mock.post(URL, text=answer("GetItem", item("X")))
+    with pytest.raises(IncompleteAnswer):
+        mailbox().get_items(["A"], Subjects())
+
+
+def test_where_answers_never_tell_their_ids_each_item_is_asked_for_alone(requests_mock: Mocker) -> None:
+    def nameless(request: requests.PreparedRequest, _: object) -> str:
+        ids = [node.get("Id") for node in etree.fromstring(request.body or b"").iter("{*}ItemId")]
+        told = [f"<m:Items><t:Task><t:Subject>of {i}</t:Subject></t:Task></m:Items>" for i in reversed(ids)]
+        return answer("GetItem", *[success("GetItem", one) for one in told])
+
+    requests_mock.post(URL, text=nameless)
+    wire = mailbox()
+    for ids in ("ABC", "DEF"):
+        assert [a.record for a in wire.get_items(ids, Subjects())] == [{"subject": f"of {i}"} for i in ids]
+    asked = [ids_asked(requests_mock, n) for n in range(requests_mock.call_count)]
+    assert asked == [["A", "B", "C"], ["A", "B", "C"], ["A"], ["B"], ["C"], ["D"], ["E"], ["F"]]
+
+
+@pytest.mark.parametrize("told", ["AAMk/+8", "AAMk_-8=", "\n AAMk/+8=  "])
+def test_an_id_spelled_in_another_way_is_the_one_asked_for(requests_mock: Mocker, told: str) -> None:
+    ids = [" AAMk/+8=", "AAMk/+9=", "aamk/+8="]
+    requests_mock.post(URL, text=answer("GetItem", item(ids[2]), item(ids[1]), item(told)))
+    assert [(a.id, a.code) for a in mailbox().get_items(ids, IdShape())] == [(i, None) for i in ids]
+
+
+def test_an_id_spelled_in_another_way_is_not_believed_where_two_were_asked_for(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=answer("GetItem", item("A"), item("A")))
+    with pytest.raises(IncompleteAnswer):
+        mailbox().get_items(["A=", "A=="], IdShape())
+    requests_mock.post(URL, text=answer("GetItem", item("A="), item("A")))
+    with pytest.raises(IncompleteAnswer):
+        mailbox().get_items(["A=", "A=="], IdShape())
 
 
 @given(st.data())
