@@ -49,6 +49,7 @@ class FolderMark(TypedDict, total=False):
 
     due: bool
     owed: bool
+    top: bool
 
     parent: str
     name: str

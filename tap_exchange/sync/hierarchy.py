@@ -57,6 +57,8 @@ async def sync_hierarchy(store: StoreSync) -> None:
         tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {}), "owed": True}
     for folder_id in (tree.fed | owed) & tree.records.keys():
         adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id), latest.get(folder_id))
+    if (root := tree.folders.get(store.mark["root"])) is not None:
+        root["top"] = True
     if any(not tree.folders[folder_id]["parent"] for folder_id in tree.fed & tree.records.keys()):
         store.warn("The server does not tell the parents of folders: they count as standing directly below the root.")
     await _follow_moves(store, tree, before)

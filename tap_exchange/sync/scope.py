@@ -84,10 +84,13 @@ def descendants(folder_ids: frozenset[str], folders: Mapping[str, FolderMark]) -
 
 
 def _line(folder_id: str, folders: Mapping[str, FolderMark]) -> list[tuple[str, FolderMark]]:
-    """Return the folder and its ancestors, the topmost first; a parent outside the map is the root."""
+    """Return the folder and its ancestors, the topmost first; a parent outside the map is the root.
+
+    A server may tell of the root too: a folder then, and on nobody's path but its own.
+    """
     line: list[tuple[str, FolderMark]] = []
     seen: set[str] = set()
-    while folder_id in folders and folder_id not in seen:
+    while folder_id in folders and folder_id not in seen and not (line and folders[folder_id].get("top")):
         seen.add(folder_id)
         line.append((folder_id, folders[folder_id]))
         folder_id = folders[folder_id].get("parent", "")
