@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from lxml import etree
 
 TYPES = "http://schemas.microsoft.com/exchange/services/2006/types"
 MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
-XSD = Path(__file__).resolve().parents[2] / "shared" / "ews" / "xsd"
+XSD = Path(os.environ.get("EWS_XSD") or Path(__file__).resolve().parents[2] / "shared" / "ews" / "xsd")
 NAMESPACES = f'xmlns:t="{TYPES}" xmlns:m="{MESSAGES}"'
 
 needs_xsd = pytest.mark.skipif(not XSD.is_dir(), reason="Microsoft's schema is not here")

@@ -10,25 +10,27 @@ from __future__ import annotations
 import json
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from tap_exchange.demo import endpoint
 from tap_exchange.demo.faults.throttling import Throttles
 from tap_exchange.demo.validation import Validator
+from tests.elements import XSD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from lxml import etree
 
     from tap_exchange.demo.faultplan import Answer
     from tap_exchange.demo.requestlog import Request
 
-XSD = Path(os.environ.get("EWS_XSD", Path(__file__).resolve().parents[2] / "shared/ews/xsd"))
 LAST = "test_conformance_of_all.py"
 LONGEST_TEST = 170  # seconds
 PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -42,9 +44,7 @@ class Seen:
     invalid: list[str] = field(default_factory=list)
     not_id_only: list[str] = field(default_factory=list)
     during_back_off: list[str] = field(default_factory=list)
-    largest_batch: int = 0
-    largest_allowed: int = 10
-    """The largest `batch_size` that any run was given."""
+    too_many_items: list[str] = field(default_factory=list)
 
     def add(self, other: Seen) -> None:
         """Add what another process saw."""
@@ -52,14 +52,26 @@ class Seen:
         self.invalid += other.invalid
         self.not_id_only += other.not_id_only
         self.during_back_off += other.during_back_off
-        self.largest_batch = max(self.largest_batch, other.largest_batch)
-        self.largest_allowed = max(self.largest_allowed, other.largest_allowed)
+        self.too_many_items += other.too_many_items
 
 
 seen = Seen()
+batch_sizes: dict[str, int] = {}
+"""What the runs under way were given, by the server that they ask; tests of the wire alone have no such bound."""
 validator = Validator(XSD) if (XSD / "messages.xsd").is_file() else None
 _describe = endpoint.describe
 _arrived = Throttles.arrived
+
+
+@contextmanager
+def bounded(config: Mapping[str, Any]) -> Iterator[None]:
+    """Hold the runs within to the `batch_size` that they are given."""
+    host, size = urlsplit(str(config.get("ews_url", ""))).netloc, config.get("batch_size", 10)
+    batch_sizes[host] = size if isinstance(size, int) else 10
+    try:
+        yield
+    finally:
+        batch_sizes.pop(host, None)
 
 
 def is_the_tap(record: Request) -> bool:
@@ -75,8 +87,9 @@ def describe(record: Request, body: etree._Element) -> None:
     seen.requests += 1
     if record.operation.startswith("Sync") and (record.base_shape != "IdOnly" or record.properties):
         seen.not_id_only.append(f"{record.operation}: {record.base_shape} {record.properties}")
-    if record.operation == "GetItem":
-        seen.largest_batch = max(seen.largest_batch, len(record.ids))
+    allowed = batch_sizes.get(record.headers.get("Host", ""))
+    if record.operation == "GetItem" and allowed is not None and len(record.ids) > allowed:
+        seen.too_many_items.append(f"{len(record.ids)} items where batch_size is {allowed}")
     problem = validator.problem(body) if validator is not None else None
     if problem is not None:
         seen.invalid.append(f"{record.operation}: {problem}")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from tests.messages import Messages
-from tests.observer import seen
+from tests.observer import bounded
 from tests.processes import deadline, drained, ended, started
 
 if TYPE_CHECKING:
@@ -257,8 +257,7 @@ def _catalog(catalog: Catalog | None, selects: Sequence[str] | None) -> Catalog 
 @contextlib.contextmanager
 def _inputs(config: Mapping[str, Any], state: State | None, catalog: Catalog | None) -> Iterator[list[str]]:
     """Write the files that a Singer tap is given, and name them as its arguments."""
-    seen.largest_allowed = max(seen.largest_allowed, int(config.get("batch_size", 0)))
-    with tempfile.TemporaryDirectory(prefix="tap-exchange-test-") as folder:
+    with bounded(config), tempfile.TemporaryDirectory(prefix="tap-exchange-test-") as folder:
         args = []
         for name, content in (("config", config), ("state", state), ("catalog", catalog)):
             if content is not None:

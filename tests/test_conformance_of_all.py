@@ -28,7 +28,7 @@ def test_sync_calls_asked_for_ids_only(seen_by_all: Seen) -> None:
 
 
 def test_no_request_asked_for_more_items_than_a_batch(seen_by_all: Seen) -> None:
-    assert seen_by_all.largest_batch <= seen_by_all.largest_allowed
+    assert seen_by_all.too_many_items == []
 
 
 def test_no_request_fell_into_a_back_off(seen_by_all: Seen) -> None:

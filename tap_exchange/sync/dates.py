@@ -33,9 +33,6 @@ NOTHING = "~"
 APPOINTMENT = "CalendarItem"
 """The element whose date is its end."""
 
-ASKED_AT_ONCE = 50
-"""Items of one request for dates alone: those cost the server little."""
-
 PID_LID_RECURRING = 0x8223
 """[MS-OXOCAL] 2.2.1.12: whether the item is a series."""
 
@@ -60,8 +57,10 @@ class Since:
         date = date_of(element, record)
         return date is None or self.moment is None or date >= self.moment
 
-    def split(self, wire: Mailbox, changes: Iterable[ItemChange]) -> tuple[list[ItemChange], list[ItemChange]]:
-        """Ask for the dates of changed items, and return those that are wanted and those that are not.
+    def split(
+        self, wire: Mailbox, changes: Iterable[ItemChange], batch_size: int
+    ) -> tuple[list[ItemChange], list[ItemChange]]:
+        """Ask for the dates of changed items, so many at once, and return those that are wanted and those that are not.
 
         What cannot be told counts as wanted: the load that follows says what is wrong. Runs on a worker thread.
         """
@@ -70,7 +69,7 @@ class Since:
         changes = list(changes)
         for kind in (True, False):
             group = [change for change in changes if (change.element == APPOINTMENT) is kind]
-            records = _dates(wire, group, appointments=kind)
+            records = _dates(wire, group, batch_size, appointments=kind)
             for change in group:
                 record = records.get(change.item_id)
                 is_wanted = record is None or self.takes(change.element, record)
@@ -105,13 +104,13 @@ def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc)
 
 
-def _dates(wire: Mailbox, changes: Sequence[ItemChange], *, appointments: bool) -> dict[str, Record]:
+def _dates(wire: Mailbox, changes: Sequence[ItemChange], batch_size: int, *, appointments: bool) -> dict[str, Record]:
     found: dict[str, Record] = {}
     asked = _shape(appointments=appointments)
     ids = [change.item_id for change in changes]
-    for start in range(0, len(ids), ASKED_AT_ONCE):
+    for start in range(0, len(ids), batch_size):
         try:
-            answers = wire.get_items(ids[start : start + ASKED_AT_ONCE], asked)
+            answers = wire.get_items(ids[start : start + batch_size], asked)
         except FAILS_AS_A_WHOLE:
             continue
         found.update((answer.id, answer.record) for answer in answers if answer.record is not None)

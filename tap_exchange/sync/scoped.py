@@ -243,7 +243,7 @@ def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange]) -> Page:
 
 def _decide(folder: FolderSync, since: Since, changes: Sequence[ItemChange]) -> Loaded:
     try:
-        _, unwanted = since.split(folder.loader.wire, changes)
+        _, unwanted = since.split(folder.loader.wire, changes, folder.batch_size)
     except (FatalError, Stopped):
         raise
     except ExchangeError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import ATTACHMENT, bad_attachments, given_up, mark_corrupt, mark_key, resolve
-from tap_exchange.sync.dates import APPOINTMENT, ASKED_AT_ONCE
+from tap_exchange.sync.dates import APPOINTMENT
 from tap_exchange.sync.loader import change_row, unreadable_row
 from tap_exchange.sync.page import BadAttachment, Corrupt, FollowUp, Loaded, Page, Row
 
@@ -64,13 +64,14 @@ class PageWork:
         if self.folder.since.moment is not None:
             doubtful = [change for change in wanted if not self.decided or change.element == APPOINTMENT]
             wanted = [change for change in wanted if self.decided and change.element != APPOINTMENT]
-            for start in range(0, len(doubtful), ASKED_AT_ONCE):
-                yield partial(self._sift, doubtful[start : start + ASKED_AT_ONCE])
+            size = self.folder.batch_size
+            for start in range(0, len(doubtful), size):
+                yield partial(self._sift, doubtful[start : start + size])
         yield from self._batches(wanted)
 
     def _sift(self, changes: Sequence[ItemChange]) -> Loaded:
         try:
-            wanted, unwanted = self.folder.since.split(self.folder.loader.wire, changes)
+            wanted, unwanted = self.folder.since.split(self.folder.loader.wire, changes, self.folder.batch_size)
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:

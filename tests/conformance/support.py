@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 import requests
 from lxml import etree
 
@@ -16,9 +13,11 @@ from tap_exchange.demo import serve
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.soap import MESSAGES, SOAP, TYPES
 from tap_exchange.demo.validation import Validator
+from tests.elements import XSD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from typing_extensions import Self
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from tap_exchange.demo.soap import Call
 
 S, M, T = f"{{{SOAP}}}", f"{{{MESSAGES}}}", f"{{{TYPES}}}"
-XSD = Path(os.environ.get("EWS_XSD") or Path(__file__).resolve().parents[3] / "shared" / "ews" / "xsd")
-needs_schema = pytest.mark.skipif(not (XSD / "messages.xsd").exists(), reason="needs Microsoft's messages.xsd")
 REFERENCE = re.compile(rb"&#x([0-9A-Fa-f]+);")
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.fields import order_of
-from tests.conformance.support import CheckedAnswers, Client, code, needs_schema, schema_folder, served
+from tests.conformance.support import CheckedAnswers, Client, code, schema_folder, served
+from tests.elements import needs_xsd
 
 if TYPE_CHECKING:
     from tap_exchange.demo.store import Store
 
-pytestmark = needs_schema
+pytestmark = needs_xsd
 
 
 @pytest.fixture(scope="module")

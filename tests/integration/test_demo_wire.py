@@ -14,7 +14,8 @@ import requests
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.soap import ServiceError, SoapFault
-from tests.conformance.support import Client, M, code, needs_schema, served
+from tests.conformance.support import Client, M, code, served
+from tests.elements import needs_xsd
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +129,7 @@ def test_an_unknown_version_is_refused(client: Client) -> None:
     assert client.fault(ROOT.format(""), version="Exchange2099") == "ErrorInvalidServerVersion"
 
 
-@needs_schema
+@needs_xsd
 @pytest.mark.parametrize(
     "body",
     [

@@ -53,7 +53,7 @@ def server(inbox: Folder) -> Iterator[Server]:
 @pytest.mark.parametrize("how", How)
 def test_nothing_is_sent_while_exchange_asks_to_wait(how: How, server: Server, inbox: Folder) -> None:
     hinted = Throttles(how, hint=HOLD, on=On("GetItem", skip=2, times=1))
-    unhinted = Throttles(how, on=On("GetItem", skip=5, times=1), least=HOLD)
+    unhinted = Throttles(how, on=On("GetItem", skip=9, times=1), least=HOLD)  # when the first one is over
     ended = run(server, hinted, unhinted, floor=HOLD, max_connections=4).checked()
     assert (hinted.struck, unhinted.struck) == (1, 1)
     assert (hinted.early, unhinted.early) == ([], [])

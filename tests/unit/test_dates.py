@@ -100,7 +100,7 @@ def test_what_cannot_be_told_counts_as_wanted() -> None:
         return ItemChange("update", item_id, None, element)
 
     changes = [change("old"), change("corrupt"), change("bad request", "CalendarItem"), change("x", "CalendarItem")]
-    wanted, unwanted = Since(START).split(Wire(), changes)  # type: ignore[arg-type]
+    wanted, unwanted = Since(START).split(Wire(), changes, 10)  # type: ignore[arg-type]
     assert [item.item_id for item in wanted] == ["bad request", "x", "corrupt"]
     assert [item.item_id for item in unwanted] == ["old"]
 
