@@ -127,6 +127,17 @@ def test_the_first_run_drains_the_feed_without_loading_and_asks_nothing_of_what_
     assert all(request.base_shape == "IdOnly" and not request.properties for request in drained)
 
 
+def test_no_request_for_dates_names_more_items_than_a_batch(world: World) -> None:
+    world.run()
+    world.mails(*[12] * 15)
+    for _ in range(15):
+        world.anna.folder("inbox").add("CalendarItem", **_times(day(12)), **_span(day(15)))
+    world.server.reset_requests()
+    world.run(batch_size=7)
+    assert max(len(request.ids) for request in world.server.requests if request.operation == "GetItem") == 7
+    assert len(world.tables.live("messages")) == 15
+
+
 def test_an_idle_run_asks_each_folder_once_and_loads_nothing(world: World) -> None:
     world.mails(1, 2, 11, 12)
     world.run()
