@@ -55,7 +55,7 @@ class Vocabulary:
                 return False
             if not shape.groups or not accepts(shape.without(shape.columns)):
                 return False
-            refused = [name for group in _refused(shape, shape.groups, accepts) for name in group]
+            refused = [name for group in _refused(shape, self._suspects(shape, accepts), accepts) for name in group]
             if not refused:
                 return False
             self._refused[shape.stream] = self._refused.get(shape.stream, frozenset()).union(refused)
@@ -65,6 +65,12 @@ class Vocabulary:
             ", ".join(refused),
         )
         return True
+
+    def _suspects(self, shape: PartedShape, accepts: Callable[[PartedShape], bool]) -> Sequence[tuple[str, ...]]:
+        """List the properties that may be refused: those refused for other streams, if without them all is well."""
+        elsewhere = {name for columns in self._refused.values() for name in columns}
+        known = [group for group in shape.groups if elsewhere.intersection(group)]
+        return known if known and accepts(shape.without(name for group in known for name in group)) else shape.groups
 
 
 def _refused(

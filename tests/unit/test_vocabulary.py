@@ -52,6 +52,18 @@ def test_what_is_refused_is_found_and_nothing_else(words: list[str], columns: se
     assert vocabulary.known(FOLDERS) is FOLDERS
 
 
+def test_what_is_refused_for_one_stream_is_tried_first_for_another_and_not_taken_for_granted() -> None:
+    vocabulary = Vocabulary()
+    vocabulary.learn(MESSAGES, lacking('"item:Size"', '"item:Culture"')[0])
+    for stream, words, columns in (("tasks", ["item:Size"], {"size"}), ("posts", ["item:Body"], {"body"})):
+        other = shape(stream, settings=ContentSettings())
+        accepts, asked = lacking(*[f'"{word}"' for word in words])
+        assert vocabulary.learn(other, accepts)
+        missing = set(vocabulary.known(other).missing) - set(other.missing)
+        assert {name for name in missing if not name.startswith("body_")} == columns
+        assert len(asked) < (6 if stream == "tasks" else 16)
+
+
 def test_a_request_that_is_refused_whatever_it_asks_for_teaches_nothing() -> None:
     vocabulary = Vocabulary()
     accepts, asked = lacking("IdOnly")
