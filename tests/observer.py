@@ -21,6 +21,7 @@ from tap_exchange.demo import endpoint
 from tap_exchange.demo.faults.throttling import Throttles
 from tap_exchange.demo.validation import Validator
 from tests.elements import XSD
+from tests.promises import PROMISES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 LAST = "test_conformance_of_all.py"
 LONGEST_TEST = 170  # seconds
+READING = ("Get", "Find", "Sync", "ResolveNames", "ExpandDL", "Subscribe", "Unsubscribe")
+"""How the names of operations begin that change nothing."""
 PROCESS = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -45,6 +48,9 @@ class Seen:
     not_id_only: list[str] = field(default_factory=list)
     during_back_off: list[str] = field(default_factory=list)
     too_many_items: list[str] = field(default_factory=list)
+    not_reading: list[str] = field(default_factory=list)
+    ran: list[str] = field(default_factory=list)
+    """Tests that keep a promise and were not skipped."""
 
     def add(self, other: Seen) -> None:
         """Add what another process saw."""
@@ -53,6 +59,8 @@ class Seen:
         self.not_id_only += other.not_id_only
         self.during_back_off += other.during_back_off
         self.too_many_items += other.too_many_items
+        self.not_reading += other.not_reading
+        self.ran += other.ran
 
 
 seen = Seen()
@@ -85,6 +93,8 @@ def describe(record: Request, body: etree._Element) -> None:
     if not is_the_tap(record):
         return
     seen.requests += 1
+    if not record.operation.startswith(READING):
+        seen.not_reading.append(record.operation)
     if record.operation.startswith("Sync") and (record.base_shape != "IdOnly" or record.properties):
         seen.not_id_only.append(f"{record.operation}: {record.base_shape} {record.properties}")
     allowed = batch_sizes.get(record.headers.get("Host", ""))
@@ -111,6 +121,13 @@ Throttles.arrived = arrived  # type: ignore[method-assign]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the last word be the last test."""
     items.sort(key=lambda item: item.path.name == LAST)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note which tests that keep a promise were really run."""
+    test = report.nodeid.partition("[")[0]
+    if report.when == "call" and not report.skipped and test in PROMISES:
+        seen.ran.append(test)
 
 
 @pytest.fixture(scope="session", autouse=True)

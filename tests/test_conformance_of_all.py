@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.observer import validator
+from tests.promises import PROMISES
 
 if TYPE_CHECKING:
     from tests.observer import Seen
@@ -29,6 +30,15 @@ def test_sync_calls_asked_for_ids_only(seen_by_all: Seen) -> None:
 
 def test_no_request_asked_for_more_items_than_a_batch(seen_by_all: Seen) -> None:
     assert seen_by_all.too_many_items == []
+
+
+def test_every_request_only_reads(seen_by_all: Seen) -> None:
+    assert seen_by_all.not_reading == []
+
+
+def test_every_promise_was_put_to_the_test(seen_by_all: Seen, request: pytest.FixtureRequest) -> None:
+    collected = {item.nodeid.partition("[")[0] for item in request.session.items if item.path != request.path}
+    assert sorted(PROMISES & collected - set(seen_by_all.ran)) == []
 
 
 def test_no_request_fell_into_a_back_off(seen_by_all: Seen) -> None:
