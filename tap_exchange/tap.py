@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -33,6 +34,7 @@ logger = logging.getLogger("tap-exchange")
 WRAPPINGS = frozenset({"value", "singer_state"})
 """Under these a state stands in the line of a STATE, and in Meltano's own file: it would be taken for none."""
 
+NO_CONFIG = 'The configuration is no JSON object: write one that begins with {"ews_url": .'
 NOT_A_STATE = "The state is not a Singer state: give the last STATE that the loader put out."
 
 
@@ -41,6 +43,7 @@ class RunFailedError(Exception):
 
 
 EMPTY = "empty; while there is no state, leave out --state"
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 FOR_THE_USER = (SettingsError, CatalogError, RunFailedError, LineTooLongError, LoaderGoneError)
 
 
@@ -102,6 +105,14 @@ class TapExchange(Tap):
                 option.default = ("ENV",)
                 option.help = "Configuration file, or ENV for the settings of the environment, as without --config."
         return command
+
+    @classmethod
+    def cb_config(cls, ctx: Any, param: Any, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
+        """Read the configuration files; one that holds something else than an object is told in one line."""
+        try:
+            return super().cb_config(ctx, param, value)
+        except TypeError:
+            raise SettingsError(NO_CONFIG) from None
 
     @classproperty
     def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805
@@ -221,6 +232,10 @@ def _explain(error: BaseException) -> int:
     elif isinstance(error, ValueError) and type(error).__name__ == "JSONDecodeError":
         wrong = f"not JSON: line {getattr(error, 'lineno', '?')}" if getattr(error, "doc", None) else EMPTY
         logger.error("A given file (config, catalog or state) is %s.", wrong)
+    elif isinstance(error, OSError) and error.errno in NO_ROOM and not error.filename:
+        logger.error(
+            "The output cannot be written (%s): make room. The next run goes on from the last STATE.", error.strerror
+        )
     elif isinstance(error, OSError):
         logger.error("%s", f"{error.filename}: {error.strerror}" if error.filename else error)
     else:  # a message may hold mail content, the places in the code do not

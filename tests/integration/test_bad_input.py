@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import copy
+import json
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +18,6 @@ from tests.pipeline import TapRun, run_tap, run_tap_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 ANNA = "anna@example.com"
 SECRET = "hunter2-planted"
@@ -193,6 +196,26 @@ def test_a_state_that_a_shell_spoiled_is_one_line(config: Config, tmp_path: Path
     spoiled = tmp_path / "state.json"
     spoiled.write_bytes(content)
     refused(run_tap_here(config, args=["--state", str(spoiled)]), words)
+
+
+@pytest.mark.parametrize("content", ["[1]", "null", "7"])
+def test_a_configuration_that_is_no_object_is_one_line(config: Config, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(content, encoding="utf-8")
+    refused(run_tap_here(config, args=["--config", str(file)]), "configuration is no JSON object")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
+def test_an_output_that_is_full_is_one_line(config: Config, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "tap_exchange", "--config", str(file)]
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert run.returncode
+    (line,) = [line for line in run.stderr.splitlines() if "| INFO " not in line]
+    assert "No space left on device" in line
+    assert "make room" in line
 
 
 def test_a_list_is_no_state(config: Config) -> None:
