@@ -16,9 +16,9 @@ from tap_exchange.ews.handlers import cut
 from tap_exchange.ews.nested import local_name
 from tap_exchange.ews.records import BODIES
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
-from tap_exchange.resources import ITEM_STREAMS
+from tap_exchange.resources import ITEM_STREAMS, without_extensions
 from tests.elements import TYPES, element
-from tests.messages import validator
+from tests.messages import fits, validator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def made(stream: str) -> Shape:
 def schema_text(stream: str) -> str:
     """Return the schema that a stream's records are held against."""
     own = () if stream == "folders" else OWN
-    return msgspec.json.encode(stream_schema(stream, extended=own)).decode()
+    return msgspec.json.encode(without_extensions(stream_schema(stream, extended=own))).decode()
 
 
 def names_of(node: Any) -> Iterator[str]:  # noqa: ANN401 - any part of a schema
@@ -96,7 +96,8 @@ def check(stream: str, root: etree._Element) -> dict[str, Any]:
     record = made(stream).convert(root)
     ids = {"folder_id", "change_key"} if stream == "folders" else {"item_id", "change_key", "folder_id"}
     assert record.keys() == set(made(stream).columns) | ids
-    validator(schema_text(stream)).validate(record)
+    if not fits(schema_text(stream))(record):
+        validator(schema_text(stream)).validate(record)
     assert msgspec.json.decode(msgspec.json.encode(record)) == record
     return record
 
