@@ -9,6 +9,7 @@ Rows of both are dictionaries by column; times are UTC without a zone.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +18,7 @@ from psycopg import sql
 from tap_exchange import resources
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import psycopg
@@ -69,6 +71,12 @@ def make_views(connection: psycopg.Connection[Any], schema: str | None = None) -
     connection.execute(resources.view_sql("postgresql").encode())
 
 
+def views_anew(connection: psycopg.Connection[Any], schema: str) -> Callable[[str], Rows]:
+    """Make the views in PostgreSQL anew, once for all that is then read by what is returned."""
+    make_views(connection, schema)
+    return partial(rows_of, connection)
+
+
 def files(folder: Path) -> duckdb.DuckDBPyConnection:
     """Read the files of target-jsonl into a database in memory, with the views."""
     connection = duckdb.connect()
@@ -87,9 +95,9 @@ def _postgresql_rows(connection: psycopg.Connection[Any], view: str) -> list[Row
 
 
 def _duckdb_rows(connection: duckdb.DuckDBPyConnection, view: str) -> list[Row]:
-    described = connection.execute(f"describe {view}").fetchall()
-    kinds = {name: kind for name, kind, *_ in described}
-    rows = connection.execute(f"select * from {view}").fetchall()
+    found = connection.execute(f"select * from {view}")
+    kinds = {name: str(kind) for name, kind, *_ in found.description or ()}
+    rows = found.fetchall()
     return [
         {
             name: json.loads(value) if kind == "JSON" and value is not None else value

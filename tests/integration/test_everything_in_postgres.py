@@ -24,11 +24,11 @@ from tests.attachments import inner, link
 from tests.attachments import same_columns as attachment
 from tests.attachments import truth as attachments_of
 from tests.elements import XSD
-from tests.live import live_rows
+from tests.live import views_anew
 from tests.pipeline import run_pipeline, selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
@@ -63,7 +63,8 @@ class World:
     exchange: Exchange
     server: Server
     database: Database
-    live: partial[Rows]
+    views: Callable[[], Callable[[str], Rows]]
+    live: Callable[[str], Rows] = field(init=False)
     state: State | None = None
     items: dict[str, Item] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ class World:
         catalog = selection(["*.*"], TapExchange(config=config).catalog_dict)
         run = run_pipeline(config, self.database.url, self.state, catalog=catalog, schema="exchange").checked()
         self.state = run.durable
+        self.live = self.views()
 
     def put(self, subject: str, folder: Folder, element: str = "Message", **more: Any) -> Item:  # noqa: ANN401
         item = folder.add(element, Subject=subject, **more)
@@ -221,7 +223,7 @@ def world(database: Database) -> Iterator[World]:
     exchange.add_group(TEAM, ANNA, BOB)
     exchange.add_public_folders()
     with serve(exchange, xsd=XSD if XSD.is_dir() else None) as server, database.connect("exchange") as connection:
-        yield World(exchange, server, database, partial(live_rows, connection, schema="exchange"))
+        yield World(exchange, server, database, partial(views_anew, connection, "exchange"))
 
 
 def furnish(world: World) -> None:

@@ -19,7 +19,7 @@ import pytest
 from tap_exchange.demo import Exchange, serve
 from tap_exchange.resources import ITEM_STREAMS
 from tests.integration.test_tables_equal_mailbox import ANNA, Copy, furnish, into_postgres
-from tests.live import files, live_rows
+from tests.live import files, live_rows, views_anew
 from tests.pipeline import Kill, State, TapRun, run_to_files
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copy]:
         else:
             database: Database = request.getfixturevalue("database")
             with database.connect("exchange") as connection:
-                show = partial(live_rows, connection, schema="exchange")
-                yield Copy(anna, server, partial(into_postgres, database), lambda: show)
+                yield Copy(anna, server, partial(into_postgres, database), partial(views_anew, connection, "exchange"))
 
 
 @dataclass

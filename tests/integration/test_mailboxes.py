@@ -12,14 +12,13 @@ from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.soap import Call, ServiceError, SoapFault, failure, response
 from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
+    from tests.warehouses import JSONLines
 
 ANNA, BOB, CARL, DORA = (f"{name}@example.com" for name in ("anna", "bob", "carl", "dora"))
 GROUP, TEAM = "everybody@example.com", "team@example.com"
@@ -269,10 +268,8 @@ def test_shards_share_the_members_of_a_group_and_no_alias_makes_a_mailbox_two(wo
 
 
 def test_a_mailbox_that_leaves_goes_out_of_the_views_and_comes_back_without_a_load(
-    world: World, tmp_path: Path
+    world: World, tables: JSONLines
 ) -> None:
-    tables = JSONLines(tmp_path)
-
     def run(state: dict[str, Any] | None, *addresses: str) -> tuple[TapRun, set[str]]:
         done = world.run(state, mailboxes=list(addresses)).checked()
         tables.load((stream, row) for stream, rows in done.records.items() for row in rows)

@@ -10,29 +10,28 @@ import pytest
 
 from tap_exchange.demo import Exchange, serve
 from tests.integration.test_tables_equal_mailbox import ANNA, Copy, furnish, into_files
-from tests.live import files, live_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_exchange.demo.mailbox import Mailbox
+    from tests.warehouses import JSONLines
 
 PULL = {"notifications": "pull"}
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Copy]:
+def kept(tables: JSONLines) -> Iterator[Copy]:
     exchange = Exchange(seed=9)
     anna = exchange.add_mailbox(ANNA, password="secret")
     furnish(anna)
     with serve(exchange) as server:
-        runner = partial(into_files, tmp_path)
+        runner = partial(into_files, tables)
 
         def pulling(config: dict[str, Any], state: Any, **options: Any) -> Any:  # noqa: ANN401
             return runner({**config, **PULL}, state, **options)
 
-        yield Copy(anna, server, pulling, lambda: partial(live_rows, files(tmp_path)))
+        yield Copy(anna, server, pulling, lambda: tables.live)
 
 
 def subscriptions(kept: Copy) -> Any:  # noqa: ANN401 - of the embedded server

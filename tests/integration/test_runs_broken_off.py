@@ -12,7 +12,6 @@ from tests.kept import ANNA, Kept, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.pipeline import TapRun
     from tests.warehouses import JSONLines
@@ -22,8 +21,7 @@ BEFORE_ALL = {"start_date": "2026-01-01"}
 
 
 @pytest.fixture
-def world(tables: JSONLines, tmp_path: Path) -> Iterator[Kept]:
-    tables.clear(tmp_path)
+def world(tables: JSONLines) -> Iterator[Kept]:
     exchange = Exchange(seed=51)
     exchange.clock = lambda: NOW
     with kept(tables, exchange, folders_include=["inbox"]) as made:

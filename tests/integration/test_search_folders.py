@@ -16,7 +16,6 @@ from tests.kept import Kept, On, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
@@ -45,8 +44,7 @@ class World(Kept):
 
 
 @pytest.fixture
-def world(tables: JSONLines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    tables.clear(tmp_path)
+def world(tables: JSONLines, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(searches, "TICK", 0.0)  # this server's clock is moved by hand
     exchange = Exchange(seed=31)
     exchange.now_is = datetime(2026, 1, 20, tzinfo=timezone.utc)  # type: ignore[attr-defined]

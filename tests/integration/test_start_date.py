@@ -13,7 +13,6 @@ from tests.kept import ANNA, Kept, On, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_exchange.demo.item import Item
     from tests.pipeline import TapRun
@@ -42,8 +41,7 @@ class World(Kept):
 
 
 @pytest.fixture
-def world(tables: JSONLines, tmp_path: Path) -> Iterator[World]:
-    tables.clear(tmp_path)
+def world(tables: JSONLines) -> Iterator[World]:
     exchange = Exchange(seed=21)
     exchange.clock = lambda: day(20)
     with kept(tables, exchange, folders_include=["inbox"]) as made:

@@ -14,7 +14,6 @@ from tests.kept import ANNA, Kept, kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
@@ -49,8 +48,7 @@ class World(Kept):
 
 
 @pytest.fixture
-def world(tables: JSONLines, tmp_path: Path) -> Iterator[World]:
-    tables.clear(tmp_path)
+def world(tables: JSONLines) -> Iterator[World]:
     exchange = Exchange(seed=41)
     exchange.now_is = datetime(2026, 1, 20, tzinfo=timezone.utc)  # type: ignore[attr-defined]
     exchange.clock = lambda: exchange.now_is  # type: ignore[attr-defined]

@@ -7,7 +7,6 @@ run through the real loader into a real PostgreSQL too.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,16 +15,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange, serve
-from tests.live import files, live_rows
+from tests.live import views_anew
 from tests.pipeline import Kill, State, TapRun, run_pipeline, run_tap, run_tap_here
 from tests.truth import differences, shown, shown_folders, true_folders, truth
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
     from tests.postgres import Database
+    from tests.warehouses import JSONLines
 
 ANNA = "anna@example.com"
 everywhere = pytest.mark.parametrize("kept", ["files", "postgres"], indirect=True)
@@ -72,36 +70,32 @@ def into_postgres(
 
 
 def into_files(
-    folder: Path,
+    tables: JSONLines,
     config: dict[str, Any],
     state: State | None,
     **options: Any,  # noqa: ANN401
 ) -> tuple[TapRun, State | None]:
-    """Append records to a file for each stream; a STATE is durable when what stands before it is."""
+    """Append records to files, and read these; a STATE is durable when what stands before it is."""
     run = (run_tap if "kill" in options else run_tap_here)(config, state=state, **options)
     if "kill" not in options:
         run.checked()
-    for message in run.messages.parsed:
-        if message["type"] == "RECORD":
-            with (folder / f"{message['stream']}.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(message["record"]) + "\n")
+    tables.load((said["stream"], said["record"]) for said in run.messages.parsed if said["type"] == "RECORD")
     return run, run.state or state
 
 
 @pytest.fixture
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Copy]:
+def kept(request: pytest.FixtureRequest) -> Iterator[Copy]:
     exchange = Exchange(seed=3)
     anna = exchange.add_mailbox(ANNA, password="secret")
     furnish(anna)
     with serve(exchange) as server:
         if getattr(request, "param", "files") == "files":
-            views = lambda: partial(live_rows, files(tmp_path))  # noqa: E731
-            yield Copy(anna, server, partial(into_files, tmp_path), views)
+            tables: JSONLines = request.getfixturevalue("tables")
+            yield Copy(anna, server, partial(into_files, tables), lambda: tables.live)
         else:
             database: Database = request.getfixturevalue("database")
             with database.connect("exchange") as connection:
-                show = partial(live_rows, connection, schema="exchange")
-                yield Copy(anna, server, partial(into_postgres, database), lambda: show)
+                yield Copy(anna, server, partial(into_postgres, database), partial(views_anew, connection, "exchange"))
 
 
 def furnish(anna: Mailbox) -> None:

@@ -11,14 +11,12 @@ from tap_exchange.demo.faults import FolderFails, On
 from tap_exchange.resources import ITEM_STREAMS
 from tests.attachments import Tables, file, furnish, inner, key_of, link, same_columns, truth
 from tests.trouble import requests_of, run
-from tests.warehouses import JSONLines
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
+    from tests.warehouses import JSONLines
 
 
 # Metadata
@@ -217,10 +215,9 @@ def test_with_a_start_date_only_attachments_of_recent_items_are_loaded(
 
 
 def test_the_live_view_shows_the_attachments_of_the_mailbox(
-    anna: Mailbox, inbox: Folder, server: Server, tmp_path: Path
+    anna: Mailbox, inbox: Folder, server: Server, tables: JSONLines
 ) -> None:
     items = furnish(inbox)
-    warehouse = JSONLines(tmp_path)
     first = run(server, attachments="content").checked()
     items[0].attachments.pop()
     items[0].update(Subject="one less")
@@ -228,7 +225,6 @@ def test_the_live_view_shows_the_attachments_of_the_mailbox(
     items[2].attach(file(b"more"))
     second = run(server, state=first.state, attachments="content").checked()
     for done in (first, second):
-        warehouse.load((said["stream"], said["record"]) for said in done.messages.parsed if said["type"] == "RECORD")
-    shown = warehouse.live("attachments")
-    warehouse.close()
+        tables.load((said["stream"], said["record"]) for said in done.messages.parsed if said["type"] == "RECORD")
+    shown = tables.live("attachments")
     assert {key: same_columns(row) for key, row in shown.items()} == truth(anna, content=True)
