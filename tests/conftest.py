@@ -17,6 +17,15 @@ settings.register_profile("tests", deadline=None, suppress_health_check=[HealthC
 settings.load_profile("tests")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_authorities_of_this_machine() -> Iterator[None]:
+    """Let no run read the bundle that this machine names for all programs: that takes longer than most runs."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+            environment.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _no_rubbish_piles_up() -> Iterator[None]:
     """Collect after each file: runs in this process put off the collections that would do it."""
