@@ -79,7 +79,14 @@ def test_a_setting_that_cannot_be_ends_the_run_within_seconds_in_one_line(
 ) -> None:
     changed = {name: value for name, value in {**config, **change}.items() if value is not None}
     begun = time.monotonic()
-    refused(run_tap(changed), *words)
+    refused(run_tap_here(changed), *words)
+    assert time.monotonic() - begun < 30
+
+
+def test_so_does_a_process_of_its_own(config: Config) -> None:
+    begun = time.monotonic()
+    refused(run_tap({**config, "password": "wrong"}), "401", "password")
+    refused(run_tap({**config, "batch_size": 0}), "batch_size")
     assert time.monotonic() - begun < 30
 
 

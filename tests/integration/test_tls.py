@@ -1,4 +1,4 @@
-"""The real tap, in a process of its own, before real TLS servers: whom it trusts, and to whom it tells a password."""
+"""The real tap before real TLS servers: whom it trusts, and to whom it tells a password."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 
 from tap_exchange.demo import serve
 from tests.certificates import make
-from tests.pipeline import run_tap
+from tests.pipeline import run_tap, run_tap_here
 from tests.tls import address, over_tls
 from tests.trouble import ANNA, mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tap_exchange.demo.server import Server
@@ -28,7 +28,11 @@ pytestmark = pytest.mark.pipeline
 
 PASSWORD = "planted-password-7781"
 DAY = timedelta(days=1)
-NO_PROXY = {"NO_PROXY": "*", "REQUESTS_CA_BUNDLE": "", "CURL_CA_BUNDLE": ""}
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +48,9 @@ def server() -> Iterator[Server]:
         yield served
 
 
-def run(url: str, **settings: Any) -> TapRun:  # noqa: ANN401 - whatever a setting takes
+def run(url: str, by: Callable[..., TapRun] = run_tap_here, **settings: Any) -> TapRun:  # noqa: ANN401 - whatever a setting takes
     config = {"ews_url": url, "auth_type": "basic", "username": ANNA, "password": PASSWORD, "max_wait": 5, **settings}
-    ended = run_tap({**config, "folders_include": ["inbox"]}, env=NO_PROXY)
+    ended = by({**config, "folders_include": ["inbox"]})
     assert PASSWORD not in ended.stderr
     return ended
 
@@ -68,13 +72,13 @@ def test_a_mailbox_is_copied_over_tls_when_ca_bundle_knows_the_authority(
 ) -> None:
     (tmp_path / "ca.pem").write_text(authority.pem)
     with over_tls(server, make(issuer=authority), tmp_path) as front:
-        ended = run(address(server, front), ca_bundle=str(tmp_path / "ca.pem")).checked()
+        ended = run(address(server, front), by=run_tap, ca_bundle=str(tmp_path / "ca.pem")).checked()
     assert len(ended.of("messages")) == 5
 
 
 def test_an_authority_that_nobody_named_is_not_trusted(server: Server, authority: Made, tmp_path: Path) -> None:
     with over_tls(server, make(issuer=authority), tmp_path) as front:
-        refused(run(address(server, front)), "authority that is not trusted here")
+        refused(run(address(server, front), by=run_tap), "authority that is not trusted here")
     assert not server.requests
 
 
