@@ -23,6 +23,7 @@ from tap_exchange.tap import TapExchange
 from tests.attachments import inner, link
 from tests.attachments import same_columns as attachment
 from tests.attachments import truth as attachments_of
+from tests.calendars import text
 from tests.elements import XSD
 from tests.live import views_anew
 from tests.pipeline import run_pipeline, selection
@@ -168,7 +169,14 @@ def occurrences(world: World) -> set[tuple[Any, ...]]:
     """Give what takes place within half a year: the test puts nothing near the ends of the tap's own window."""
     now = datetime.now(timezone.utc)
     return {
-        (mailbox.address, item.id, item.properties["Subject"], item.extended.get(CUSTOMER))
+        (
+            mailbox.address,
+            item.id,
+            item.properties["Subject"],
+            text(item.properties["Start"]),
+            text(item.properties["End"]),
+            item.extended.get(CUSTOMER),
+        )
         for mailbox in world.mailboxes
         for item in calendar.view(mailbox.folder("calendar"), now - timedelta(days=20), now + timedelta(days=180))
     }
@@ -176,7 +184,14 @@ def occurrences(world: World) -> set[tuple[Any, ...]]:
 
 def shown_occurrences(world: World) -> set[tuple[Any, ...]]:
     return {
-        (row["mailbox"], row["item_id"], row["subject"], row["customer"])
+        (
+            row["mailbox"],
+            row["item_id"],
+            row["subject"],
+            text(row["start_time"]),
+            text(row["end_time"]),
+            row["customer"],
+        )
         for row in world.live("calendar_view").values()
     }
 
@@ -251,6 +266,8 @@ def furnish(world: World) -> None:
     daily = Recurrence("Daily", start.date(), count=5)
     own = {CUSTOMER: "C-9"}
     world.put("stand-up", anna.folder("calendar"), "CalendarItem", Recurrence=daily, extended=own, **when)
+    weekly = Recurrence("Weekly", start.date(), days=(f"{start:%A}",), count=4)
+    world.put("retro", anna.folder("calendar"), "CalendarItem", Recurrence=weekly, **when)
     for name in ("bills", "private"):
         anna.personal.add_rule(name)
     bob.personal.add_delegate(ANNA, calendar="Editor")
@@ -276,7 +293,8 @@ def edit(world: World) -> None:
     slots = series.between(datetime.now(timezone.utc), datetime.now(timezone.utc) + timedelta(days=30))
     made["stand-up"].delete_occurrence(slots[1].original)
     made["stand-up"].change_occurrence(slots[2].original, Subject="stand-up, longer")
-    made["planning"].delete()
+    for subject in ("planning", "retro"):
+        made[subject].delete()
     del anna.personal.rules[0]
     bob.personal.delegates.clear()
     bob.personal.absence.state = "Disabled"
@@ -298,7 +316,7 @@ def test_every_part_of_a_mailbox_reaches_a_real_database_and_stays_true(world: W
     furnish(world)
     world.run()
     check(world)
-    assert len(shown_items(world)) == 18
+    assert len(shown_items(world)) == 19
     assert all(row["content_sha256"] for row in shown_attachments(world).values() if row["attachment_type"] == "file")
     edit(world)
     world.run()

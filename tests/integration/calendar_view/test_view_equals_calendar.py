@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
-from functools import partial
-from typing import TYPE_CHECKING
 
-from tap_exchange.demo import Exchange, serve
 from tap_exchange.demo.recurrence import Recurrence
 from tap_exchange.demo.zones import Zone
 from tap_exchange.sync.keys import surrogate
 from tests.calendars import ANNA, BERLIN, WINDOW, Calendars, furnish, occurrence, text
-from tests.integration.test_tables_equal_mailbox import into_postgres
-from tests.live import live_rows
-
-if TYPE_CHECKING:
-    from tests.postgres import Database
-
 
 # What it shows
 
@@ -36,22 +27,6 @@ def test_the_view_is_what_takes_place_between_two_days(kept: Calendars) -> None:
     assert "view" in kept.mark()
     items = {row["subject"] for row in run.of("calendar_items")}
     assert items == {"single", "long ago", "far away", "daily", "weekly", "over", *WINDOW}
-
-
-def test_the_view_reaches_a_real_database(database: Database) -> None:
-    exchange = Exchange(seed=5)
-    anna = exchange.add_mailbox(ANNA, password="secret")
-    today = datetime.now(timezone.utc).date()
-    with serve(exchange) as server, database.connect("exchange") as connection:
-        views = partial(live_rows, connection, schema="exchange")
-        kept = Calendars(anna, server, partial(into_postgres, database), views, today)
-        daily = furnish(kept)
-        kept.run()
-        assert len(kept.check()) > 20
-        daily.delete()
-        kept.meeting("new")
-        kept.run()
-        assert 0 < len(kept.check()) < 10
 
 
 def test_each_series_is_asked_for_once(kept: Calendars) -> None:
