@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from jsonschema import Draft7Validator, FormatChecker
 
 from tests.fits import RFC3339_DATE, RFC3339_UTC, quick
@@ -116,7 +117,7 @@ class Messages:
         stream = message["stream"]
         self.schemas[stream] = message["schema"]
         self.keys[stream] = tuple(message["key_properties"])
-        self._texts[stream] = json.dumps(message["schema"], sort_keys=True)
+        self._texts[stream] = msgspec.json.encode(message["schema"]).decode()
         fits(self._texts[stream])
 
     def _record(self, stream: str, record: Record) -> None:

@@ -30,7 +30,7 @@ def test_keys_do_not_run_mailbox_and_id_together() -> None:
     assert surrogate("a@b.c", "de") != surrogate("a@b.cd", "e")
 
 
-@given(st.lists(st.emails(), max_size=30), st.integers(1, 8))
+@given(st.lists(st.text(max_size=40).map("{}@example.com".format), max_size=30), st.integers(1, 8))
 def test_every_mailbox_belongs_to_one_shard(mailboxes: list[str], count: int) -> None:
     assert all(0 <= shard_of(mailbox, count) < count for mailbox in mailboxes)
 
