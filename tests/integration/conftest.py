@@ -31,8 +31,9 @@ def inbox(anna: Mailbox) -> Folder:
 
 
 @pytest.fixture
-def server(anna: Mailbox) -> Iterator[Server]:
-    with serve(anna.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
+def server(inbox: Folder) -> Iterator[Server]:
+    """The server that has the Inbox, whichever a file of tests lends."""
+    with serve(inbox.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
         yield served
 
 

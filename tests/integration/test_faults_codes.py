@@ -99,12 +99,6 @@ def inbox() -> Folder:
     return mailbox().folder("inbox")
 
 
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
-
-
 # -- codes of one item, many in one run
 
 

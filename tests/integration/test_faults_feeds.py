@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo import serve
 from tap_exchange.demo.faults import (
     Answers,
     FeedBreaks,
@@ -23,7 +22,7 @@ from tap_exchange.demo.faults import (
 from tests.trouble import folder_row, has_all, ids, mailbox, mark, requests_of, rows_by_id, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tap_exchange.demo.faultplan import Answer
     from tap_exchange.demo.folder import Folder
@@ -41,12 +40,6 @@ def inbox() -> Folder:
 @pytest.fixture
 def items(inbox: Folder) -> list[Item]:
     return inbox.items()
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 # -- smaller pages

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo import serve
 from tap_exchange.demo.faults import (
     Answers,
     ItemFails,
@@ -28,7 +27,7 @@ from tap_exchange.demo.faults import (
 from tests.trouble import folder_row, has_all, ids, mailbox, mark, requests_of, rows_by_id, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import TypeAlias
 
     from tap_exchange.demo.faultplan import Fault
@@ -64,12 +63,6 @@ def inbox() -> Folder:
 @pytest.fixture
 def bad(inbox: Folder) -> Item:
     return inbox.items()[13]
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 @pytest.mark.parametrize("way", WAYS)

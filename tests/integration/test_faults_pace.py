@@ -26,8 +26,6 @@ from tap_exchange.demo.faults.requests import SYNC_CALLS
 from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, mark, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.server import Server
@@ -39,12 +37,6 @@ HOLD = 0.8  # seconds that a back-off lasts here
 @pytest.fixture
 def inbox() -> Folder:
     return mailbox(items=100).folder("inbox")
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 # -- throttling

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo import serve
 from tap_exchange.demo.faults import Answers, How, On, Throttles, delayed, endless, says
 from tests.messages import Messages
 from tests.processes import drained, ended, started
@@ -88,12 +87,6 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
 @pytest.fixture
 def inbox() -> Folder:
     return mailbox(items=100).folder("inbox")
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 def goes_on(server: Server, inbox: Folder, before: Messages) -> None:

@@ -13,8 +13,6 @@ from tap_exchange.demo.faults import FolderFails, MailboxFails, On, RequestFails
 from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.server import Server
     from tests.trouble import Setting
@@ -25,12 +23,6 @@ APPLICATION = "11111111-2222-3333-4444-555555555555"
 @pytest.fixture
 def inbox() -> Folder:
     return mailbox(items=60).folder("inbox")
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 # -- refused

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo import serve
 from tap_exchange.demo.faults import (
     Answers,
     FolderFails,
@@ -50,12 +49,6 @@ def inbox() -> Folder:
 @pytest.fixture
 def items(inbox: Folder) -> list[Item]:
     return inbox.items()
-
-
-@pytest.fixture
-def server(inbox: Folder) -> Iterator[Server]:
-    with serve(inbox.store.exchange) as served:
-        yield served
 
 
 @pytest.fixture
