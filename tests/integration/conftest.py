@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_exchange.demo import Exchange, serve
+from tests.conformance.support import Client
 from tests.elements import XSD
 from tests.trouble import ANNA
 from tests.warehouses import JSONLines
@@ -35,6 +36,13 @@ def server(inbox: Folder) -> Iterator[Server]:
     """The server that has the Inbox, whichever a file of tests lends."""
     with serve(inbox.store.exchange, xsd=XSD if XSD.is_dir() else None) as served:
         yield served
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    """A bare client that reads strictly."""
+    with Client(server) as asking:
+        yield asking
 
 
 @pytest.fixture(scope="session")

@@ -43,12 +43,6 @@ def server(anna: Mailbox) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    with Client(server) as asking:
-        yield asking
-
-
 def find(
     client: Client,
     folder: Folder,

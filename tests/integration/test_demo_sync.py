@@ -36,12 +36,6 @@ def server(world: Exchange) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    with Client(server) as asking:
-        yield asking
-
-
 def test_an_initial_sync_gives_everything_newest_first_in_pages(anna: Mailbox, client: Client) -> None:
     inbox = anna.folder("inbox")
     inbox.fill(1200)

@@ -54,12 +54,6 @@ def server(world: Exchange) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[Client]:
-    with Client(server) as asking:
-        yield asking
-
-
 def until(condition: Callable[[], bool]) -> None:
     """Wait until something is so; fail if it never is."""
     deadline = time.monotonic() + 60
