@@ -40,7 +40,7 @@ UTC = timezone.utc
 
 @pytest.fixture(scope="module")
 def world() -> Exchange:
-    return Exchange.example(items=250)
+    return Exchange.example(items=100)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_it_syncs_the_hierarchy(account: Account, anna: Mailbox) -> None:
 
 def test_it_syncs_items_of_each_kind_of_change(account: Account, anna: Mailbox) -> None:
     inbox = anna.folder("inbox")
-    first = list(account.inbox.sync_items(max_changes_returned=100))
+    first = list(account.inbox.sync_items(max_changes_returned=40))
     assert {item.id for _, item in first} == {item.id for item in inbox.items()}
     assert {type(item) for _, item in first} >= {Message, MeetingRequest}
     state = account.inbox.item_sync_state
