@@ -82,17 +82,20 @@ class Roster:
             del known[address]
 
     def left(self) -> Page:
-        """Return the rows of stores that earlier runs read and this one leaves out, each told once."""
+        """Return the rows of stores that earlier runs read and this one leaves out.
+
+        Each run tells them: one whose STATE was lost may have read such a store meanwhile, which no state tells.
+        """
         gone = [
             (mailbox, store, mark)
             for mailbox, store, mark in self.run.bookmarks.stores()
-            if (mailbox, store) not in self.synced and "root" in mark and "left" not in mark
+            if (mailbox, store) not in self.synced and "root" in mark
         ]
         stamps: list[str] = []
 
         def opening() -> Iterator[Row]:
             for mailbox, store, mark in gone:
-                stamps.append(self.run.clock.stamp())
+                stamps.append(mark.get("left") or self.run.clock.stamp())
                 yield Row(
                     "mailboxes",
                     {

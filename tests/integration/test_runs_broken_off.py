@@ -100,3 +100,16 @@ def test_a_fill_whose_states_are_lost_takes_nothing_from_the_former_settings(
     short_lived.delete()
     world.run(**former)
     assert world.shown == {f"mail {number}" for number in range(6)}
+
+
+def test_a_store_that_a_lost_run_read_again_stays_out_of_the_views(world: Kept) -> None:
+    both = {"stores": ["primary", "recoverable_items"], "folders_include": ["inbox", "recoverableitemsdeletions"]}
+    world.anna.store.distinguished("recoverableitemsdeletions").add("Message", Subject="purged")
+    world.run(**both)
+    assert "purged" in world.shown
+    world.run()
+    kept = world.shown
+    assert "purged" not in kept
+    world.load(world.run_only(**both))  # and its states are lost
+    world.run()
+    assert world.shown == kept
