@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.sync.changes import net
 from tap_exchange.sync.keys import short_hash
+from tap_exchange.sync.watch import watch_new
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ async def fill(folder: FolderSync, stale: frozenset[str]) -> None:
         folder.adopt_selection()
 
     await (await folder.put(PageWork(folder, rest, then=adopt)))
+    await watch_new(folder)
 
 
 def filling(folder: FolderSync, wanted: Sequence[ItemChange], *, decided: bool = False) -> Iterator[PageWork]:

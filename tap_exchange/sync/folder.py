@@ -30,7 +30,7 @@ from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
 from tap_exchange.sync.walk import ENDLESS, Walk
-from tap_exchange.sync.watch import watch
+from tap_exchange.sync.watch import outdate, watch, watch_new
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
@@ -288,8 +288,7 @@ class FolderSync:
             if answer.last or self.must_stop():
                 break
         await written
-        if any(not change_key for change_key, _ in self.mark.get("ignored", {}).values()):
-            await watch(self)
+        await watch_new(self)
 
     def _work(self, answer: ItemPage, *, adopt: bool) -> PageWork:
         def advance() -> None:
@@ -345,6 +344,7 @@ class FolderSync:
 
         def advance() -> None:
             self.mark["resets"] = resets
+            outdate(self.mark)
             if streams is not None:
                 self.mark["filling"] = sorted({*self.mark.get("filling", ()), *names})
             else:

@@ -28,6 +28,7 @@ from tap_exchange.sync.fill import IdSet, drain, filling
 from tap_exchange.sync.page import Loaded, Page
 from tap_exchange.sync.paging import listed_pages
 from tap_exchange.sync.stubborn import BrokenFeedError
+from tap_exchange.sync.watch import outdate
 from tap_exchange.sync.work import PageWork, out_of_scope
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ async def _widen(folder: FolderSync, dates: DatesMark, start: str) -> bool:
     held = await _held(folder)
     if held is None or not await _fill(folder, held, start, dates.get("since", NOTHING)):
         return False
+    outdate(folder.mark)
     await folder.follow(folder.mark["sync_state"])
     return True
 

@@ -17,12 +17,25 @@ if TYPE_CHECKING:
 
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
+    from tap_exchange.sync.bookmarks import FolderMark
     from tap_exchange.sync.folder import FolderSync
     from tap_exchange.sync.page import Row
 
 
 UNREAD = "-"
 """In place of the change key of an ignored item that was tried and does not even give that."""
+
+
+def outdate(mark: FolderMark) -> None:
+    """Note that ignored items are to be loaded again: their rows are void or hold less than what is wanted now."""
+    if "ignored" in mark:
+        mark["ignored"] = {item_id: ["", element] for item_id, (_, element) in mark["ignored"].items()}
+
+
+async def watch_new(folder: FolderSync) -> None:
+    """Load ignored items that were not loaded yet, or are to be loaded again."""
+    if any(not change_key for change_key, _ in folder.mark.get("ignored", {}).values()):
+        await watch(folder)
 
 
 async def watch(folder: FolderSync) -> None:

@@ -78,6 +78,32 @@ def test_the_items_that_break_a_feed_are_found_ignored_and_loaded_by_themselves(
     assert all(changes[item.id]["has_row"] for item in bad)
 
 
+@pytest.mark.parametrize("dates", [{}, {"start_date": "2020-01-01"}], ids=["everything", "with a date"])
+@pytest.mark.parametrize("anew", ["another body", "a state refused"])
+def test_an_ignored_item_is_loaded_again_with_its_folder(
+    anew: str, dates: dict[str, str], server: Server, inbox: Folder, items: list[Item]
+) -> None:
+    breaks = FeedBreaks([items[9]])
+    first = run(server, breaks, **dates).checked()
+    if anew == "a state refused":
+        inbox.restore_feed()
+    settings = {"body_type": "text", **dates} if anew == "another body" else dates
+    then = run(server, breaks, state=first.state, **settings).checked()
+    has_all(then, inbox)
+    assert set(mark(then, inbox)["ignored"]) == {items[9].id}
+    assert not run(server, breaks, state=then.state, **settings).of("messages")
+
+
+def test_an_ignored_item_comes_with_an_earlier_date(server: Server, inbox: Folder, items: list[Item]) -> None:
+    old = datetime(2001, 1, 1, tzinfo=timezone.utc)
+    items[9].update(DateTimeReceived=old, DateTimeSent=old, DateTimeCreated=old)
+    breaks = FeedBreaks([items[9]])
+    later = run(server, breaks, start_date="2002-01-01").checked()
+    has_all(later, inbox, {items[9].id})
+    then = run(server, breaks, state=later.state, start_date="2000-01-01").checked()
+    assert set(rows_by_id(then, "messages")) == {items[9].id}
+
+
 @pytest.mark.parametrize(
     "change",
     [cut(), cut(honest=True), reset(), reset(0.5), says(500)],
