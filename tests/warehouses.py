@@ -66,26 +66,33 @@ class PostgreSQL:
         make_views(self.connection, "exchange")
 
     def load(self, rows: Iterable[tuple[str, dict[str, Any]]]) -> None:
-        """Upsert rows: what a row leaves out becomes NULL."""
+        """Upsert rows, a table after the other: what a row leaves out becomes NULL."""
+        by_stream: dict[str, list[dict[str, Any]]] = {}
         for stream, row in rows:
-            self.loaded.add(stream)
-            keys = resources.schema(stream)["key_properties"]
+            by_stream.setdefault(stream, []).append(row)
+        self.loaded |= by_stream.keys()
+        for stream, own in by_stream.items():
             names = self.columns[stream]
-            statement = sql.SQL("insert into {} ({}) values ({}) on conflict ({}) do update set {}").format(
-                sql.Identifier(stream),
-                sql.SQL(", ").join(map(sql.Identifier, names)),
-                sql.SQL(", ").join(sql.Placeholder() * len(names)),
-                sql.SQL(", ").join(map(sql.Identifier, keys)),
-                sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
-            )
-            values = (row.get(name) for name in names)
-            self.connection.execute(statement, [Jsonb(v) if isinstance(v, dict) else v for v in values])
+            values = [[_postgresql_value(row.get(name)) for name in names] for row in own]
+            with self.connection.cursor() as cursor:
+                cursor.executemany(self._upsert(stream), values)
+
+    def _upsert(self, stream: str) -> sql.Composed:
+        keys = resources.schema(stream)["key_properties"]
+        names = self.columns[stream]
+        return sql.SQL("insert into {} ({}) values ({}) on conflict ({}) do update set {}").format(
+            sql.Identifier(stream),
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.SQL(", ").join(sql.Placeholder() * len(names)),
+            sql.SQL(", ").join(map(sql.Identifier, keys)),
+            sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
+        )
 
     def live(self, stream: str) -> Rows:
         """Read a live view."""
         return rows_of(self.connection, stream)
 
-    def clear(self, _: Path) -> None:
+    def clear(self, _: Path | None = None) -> None:
         """Forget all rows; to delete a few is quicker than to truncate tables with their indexes."""
         self.connection.execute("; ".join(f"delete from {stream}" for stream in sorted(self.loaded)).encode())
         self.loaded.clear()
@@ -167,14 +174,20 @@ class Warehouses(dict[str, Warehouse]):
         self.folder = folder
 
     def __missing__(self, dialect: str) -> Warehouse:
-        if dialect == "postgresql":
-            made = PostgreSQL(self.database)
-            made.make_tables()
-            made.make_views()
-            self[dialect] = made
-        else:
-            self[dialect] = JSONLines(self.folder, dialect)
+        self[dialect] = self._postgresql() if dialect == "postgresql" else JSONLines(self.folder, dialect)
         return self[dialect]
+
+    def postgresql(self) -> PostgreSQL:
+        """Return the PostgreSQL of the session."""
+        made = self["postgresql"]
+        assert isinstance(made, PostgreSQL)
+        return made
+
+    def _postgresql(self) -> PostgreSQL:
+        made = PostgreSQL(self.database)
+        made.make_tables()
+        made.make_views()
+        return made
 
 
 @pytest.fixture(scope="session")
@@ -228,6 +241,12 @@ def translated(dialect: str) -> Iterator[tuple[str, str]]:
         told = sqlglot.transpile(query, read=dialect, write="duckdb")[0]
         told = re.sub(r"MATCH_CONDITION \((.*?)\) ON", r"ON \1 AND", told)
         yield view.name, told.replace("TIMESTAMPTZ", "TIMESTAMP")
+
+
+def _postgresql_value(value: object) -> object:
+    if isinstance(value, list):
+        return [_postgresql_value(one) for one in value]
+    return Jsonb(value) if isinstance(value, dict) else value
 
 
 def _json(value: object) -> str:

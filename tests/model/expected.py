@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, timezone
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tap_exchange.demo import calendar
+from tap_exchange.demo.bodies import as_text
 from tap_exchange.demo.series import Occurrence
-from tests.truth import Rows, Views, differences, row_of, shown
+from tests.truth import Row, Rows, Views, differences, row_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -41,13 +43,26 @@ def expected(world: World, settings: Mapping[str, Any], start: datetime | None) 
     wanted = [(store, folder, item) for store, folder, item in _items(world, stores) if item.id not in world.corrupt]
     recent = [(store, folder, item) for store, folder, item in wanted if is_recent(item, start)]
     return Tables(
-        rows=dict(row_of(item, _path(world, store, folder)) for store, folder, item in recent),
+        rows=dict(_row_of(world, settings, item, _path(world, store, folder)) for store, folder, item in recent),
         folders={(store, _path(world, store, folder)) for store in stores for folder in world.folders_of(store)},
-        attachments={(item.id, held.name or "") for _, _, item in recent for held in item.attachments},
+        attachments={
+            (item.id, held.name or "", sha256(held.content).hexdigest() if settings["attachments"] == "content" else "")
+            for _, _, item in recent
+            for held in item.attachments
+        },
         listed={(folder.id, item.id) for store, folder, item in wanted if store == "public_folders"}
         | (_searched(world) if settings["search_folders"] and "primary" in stores else set()),
         takes_place=_taking_place(world, stores, start),
     )
+
+
+def _row_of(world: World, settings: Mapping[str, Any], item: Item, path: str) -> tuple[str, Row]:
+    name, row = row_of(item, path)
+    if item.id in world.torn:
+        row["body"] = None
+    elif settings["body_type"] == "text" and row["body"] is not None:
+        row["body"] = as_text(item.properties["Body"]) or None
+    return name, row
 
 
 def is_recent(item: Item, start: datetime | None) -> bool:
@@ -108,18 +123,26 @@ def _taking_place(world: World, stores: Collection[str], start: datetime | None)
     }
 
 
-def found(views: Views, address: str, without: Collection[str]) -> Tables:
+def found(views: Views, address: str, settings: Mapping[str, Any], without: Collection[str]) -> Tables:
     """Return what the views show, but for unreadable items."""
-    ids = {key: row["folder_id"] for key, row in views("folders").items()}
+    content = settings["attachments"] == "content"
+    ids = {
+        key: row["folder_id"]
+        for key, row in views("folders").items()
+        if row["store"] == "public_folders" or row["folder_type"] == "SearchFolder"
+    }
     series = {row["item_key"]: row["item_id"] for row in views("calendar_items").values()}
     return Tables(
         rows=shown(views, address),
         folders={(row["store"], row["path"]) for row in _rows(views, "folders", address) if not _searches(row)},
-        attachments={(row["item_id"], row["name"] or "") for row in _rows(views, "attachments", address)},
+        attachments={
+            (row["item_id"], row["name"] or "", (row["content_sha256"] or "") if content else "")
+            for row in _rows(views, "attachments", address)
+        },
         listed={
             (ids[row["folder_key"]], row["item_id"])
             for row in _rows(views, "listed_items", address)
-            if row["item_id"] not in without
+            if row["folder_key"] in ids and row["item_id"] not in without
         },
         takes_place={
             (row["item_id"], row["subject"] or "")

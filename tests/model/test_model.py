@@ -18,13 +18,16 @@ from tests.model.machine import MailboxMachine
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.warehouses import Warehouses
+
 CHECKS = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 ROUNDS = 10
 
 
 @pytest.fixture(autouse=True)
-def _server(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def _world(caplog: pytest.LogCaptureFixture, warehouses: Warehouses) -> Iterator[None]:
     caplog.set_level(logging.CRITICAL)  # thousands of runs
+    MailboxMachine.tables = warehouses.postgresql()
     with serve(Exchange(seed=17)) as server:
         MailboxMachine.server = server
         yield
