@@ -31,7 +31,7 @@ from tap_exchange.demo.faults import (
 )
 from tests.live import files, live_rows
 from tests.trouble import ANNA, mark, run
-from tests.truth import differences, shown, truth
+from tests.truth import Rows, differences, shown, truth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -129,7 +129,7 @@ def weather(requests: int) -> tuple[list[Fault], list[Throttles]]:
     return troubles, throttling
 
 
-def views_of(ended: TapRun, folder: Path) -> dict[str, tuple[object, ...]]:
+def views_of(ended: TapRun, folder: Path) -> Rows:
     """Return what the live views show of what a run wrote."""
     for stream, records in ended.records.items():
         with (folder / f"{stream}.jsonl").open("w", encoding="utf-8") as file:
@@ -173,8 +173,8 @@ def test_a_bad_day_costs_time_and_nothing_else(items: int, seldom: int, tmp_path
     unreadable = {item.id for item in bad.unreadable}
     lost_subjects = {item.id for item in bad.without_subject}
     true = {
-        key: (path, None if key.split(" ")[1] in lost_subjects else subject, *rest)
-        for key, (path, subject, *rest) in truth(anna, without=unreadable).items()
+        key: row | {"subject": None} if key.split(" ")[1] in lost_subjects else row
+        for key, row in truth(anna, without=unreadable).items()
     }
     assert differences(true, views_of(ended, tmp_path)) == []
     salvaged = [row for row in ended.table("corrupt_items").values() if row["item_id"] in lost_subjects]
