@@ -114,6 +114,7 @@ KILLED = st.builds(
     which=st.integers(0, 99),
     back=st.integers(0, 3),
 )
+SOME = st.lists(EDITS, max_size=5)
 MOSTLY_WHOLE = st.one_of(st.just(WHOLE), st.just(WHOLE), KILLED)
 
 
@@ -142,7 +143,7 @@ class MailboxMachine(RuleBasedStateMachine):
         self.owed: set[str] = set()
         self.world: World | None = None
 
-    @initialize(items=st.integers(0, 12), final=FINAL)
+    @initialize(items=st.integers(0, 24), final=FINAL)
     def begin(self, items: int, final: Settings) -> None:
         """Make the mailbox, and choose what is wanted in the end."""
         MailboxMachine.number += 1
@@ -163,7 +164,7 @@ class MailboxMachine(RuleBasedStateMachine):
             if self.world is not None:
                 self.world.end()
 
-    @rule(edits=st.lists(EDITS, min_size=1, max_size=5))
+    @rule(edits=st.lists(EDITS, min_size=3, max_size=12))
     def edit(self, edits: list[Edit]) -> None:
         """Let people work."""
         for edit in edits:
@@ -175,17 +176,20 @@ class MailboxMachine(RuleBasedStateMachine):
         """Let the server lose what it kept for notifications."""
         self.server.endpoint.subscriptions.expire_all()
 
-    @rule(settings=RUNS, selects=SELECTED)
-    def run(self, settings: Settings, selects: Selects) -> None:
+    @rule(edits=SOME, settings=RUNS, selects=SELECTED)
+    def run(self, edits: list[Edit], settings: Settings, selects: Selects) -> None:
         """Run to the end; with all columns and folders the views equal the mailbox at once."""
+        self.edit(edits)
         self._run(settings, selects, must_end_well=True)
 
-    @rule(settings=RUNS, selects=SELECTED, ending=KILLED)
-    def run_and_be_killed(self, settings: Settings, selects: Selects, ending: Ending) -> None:
+    @rule(edits=SOME, settings=RUNS, selects=SELECTED, ending=KILLED)
+    def run_and_be_killed(self, edits: list[Edit], settings: Settings, selects: Selects, ending: Ending) -> None:
         """Run, of which some lines reach the tables, and a STATE some steps before the last."""
+        self.edit(edits)
         self._run(settings, selects, ending=ending)
 
     @rule(
+        edits=SOME,
         settings=RUNS,
         selects=SELECTED,
         ending=MOSTLY_WHOLE,
@@ -193,9 +197,16 @@ class MailboxMachine(RuleBasedStateMachine):
         seed=st.integers(0, 99),
     )
     def run_in_trouble(
-        self, settings: Settings, selects: Selects, ending: Ending, troubles: list[str], seed: int
+        self,
+        edits: list[Edit],
+        settings: Settings,
+        selects: Selects,
+        ending: Ending,
+        troubles: list[str],
+        seed: int,
     ) -> None:
         """Run while the server misbehaves; the run may fail, must lose nothing, and says so when something is amiss."""
+        self.edit(edits)
         faults = [TROUBLES[trouble](seed, self.world) for trouble in troubles]
         self.done.update(f"trouble: {trouble}" for trouble in troubles)
         self._run(settings, selects, *faults, ending=ending)
@@ -222,24 +233,29 @@ class MailboxMachine(RuleBasedStateMachine):
         self._run(settings, selects, PeopleWork(self.world, edits), *faults, ending=ending, compare=False)
         self.done["edits during runs"] += len(edits)
 
-    @rule(settings=RUNS, selects=SELECTED, at=st.integers(1, 60), ending=MOSTLY_WHOLE)
-    def run_and_be_stopped(self, settings: Settings, selects: Selects, at: int, ending: Ending) -> None:
+    @rule(edits=SOME, settings=RUNS, selects=SELECTED, at=st.integers(1, 60), ending=MOSTLY_WHOLE)
+    def run_and_be_stopped(
+        self, edits: list[Edit], settings: Settings, selects: Selects, at: int, ending: Ending
+    ) -> None:
         """Run until SIGTERM, which comes while a request is under way."""
+        self.edit(edits)
         fault = Terminates(at)
         with fault.in_force():
             self._run(settings, selects, fault, ending=ending)
 
     @precondition(lambda self: self.processes)
     @rule(
+        edits=SOME,
         settings=RUNS,
         selects=SELECTED,
         after=st.integers(1, 200),
         by=st.sampled_from([signal.SIGKILL, signal.SIGTERM]),
     )
     def run_in_a_process_and_be_killed(
-        self, settings: Settings, selects: Selects, after: int, by: signal.Signals
+        self, edits: list[Edit], settings: Settings, selects: Selects, after: int, by: signal.Signals
     ) -> None:
         """Run in a process of its own, and be killed when some lines are written."""
+        self.edit(edits)
         self._run(settings, selects, kill=Kill(after, with_signal=by))
 
     @precondition(lambda self: self.state is not None)
