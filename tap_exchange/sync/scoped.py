@@ -88,7 +88,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
         done = await _push_out(folder, dates, start)
     if done and stale:
         done = await _fill_streams(folder, dates["lowest"], stale)
-    if done and start < dates.get("since", NOTHING):
+    if done and not folder.started_over and start < dates.get("since", NOTHING):
         done = await _widen(folder, dates, start)
     if done and start == EVERYTHING:
         folder.mark.pop("dates", None)

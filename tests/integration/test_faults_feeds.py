@@ -94,6 +94,21 @@ def test_an_ignored_item_is_loaded_again_with_its_folder(
     assert not run(server, breaks, state=then.state, **settings).of("messages")
 
 
+@pytest.mark.parametrize("earlier", [{}, {"start_date": "2000-01-01"}], ids=["everything", "with a date"])
+def test_a_state_refused_between_a_fill_and_an_earlier_date_starts_the_folder_over(
+    earlier: dict[str, str], server: Server, inbox: Folder, items: list[Item]
+) -> None:
+    old = datetime(2001, 1, 1, tzinfo=timezone.utc)
+    items[9].update(DateTimeReceived=old, DateTimeSent=old, DateTimeCreated=old)
+    first = run(server, attachments="none", start_date="2002-01-01").checked()
+    has_all(first, inbox, {items[9].id})
+    refused = FolderFails("ErrorInvalidSyncStateData", inbox, On(SYNC, state=True, skip=2, times=3))
+    then = run(server, refused, state=first.state, **earlier).checked()
+    assert refused.struck == 3
+    assert "started over" in folder_row(then, inbox)["message"]
+    has_all(then, inbox)
+
+
 def test_an_ignored_item_comes_with_an_earlier_date(server: Server, inbox: Folder, items: list[Item]) -> None:
     old = datetime(2001, 1, 1, tzinfo=timezone.utc)
     items[9].update(DateTimeReceived=old, DateTimeSent=old, DateTimeCreated=old)
