@@ -94,6 +94,19 @@ def test_an_ignored_item_is_loaded_again_with_its_folder(
     assert not run(server, breaks, state=then.state, **settings).of("messages")
 
 
+@pytest.mark.parametrize("read_flags", ["row", "reload"])
+def test_the_read_flag_of_an_ignored_item_is_told(read_flags: str, server: Server, items: list[Item]) -> None:
+    breaks = FeedBreaks([items[9]])
+    items[9].mark_read(False)
+    first = run(server, breaks, read_flags=read_flags).checked()
+    items[9].mark_read(True)
+    then = run(server, breaks, state=first.state, read_flags=read_flags).checked()
+    rows = then.of("item_changes" if read_flags == "row" else "messages")
+    assert [(row["item_id"], row["is_read"]) for row in rows] == [(items[9].id, True)]
+    quiet = run(server, breaks, state=then.state, read_flags=read_flags).checked()
+    assert not quiet.of("item_changes") + quiet.of("messages")
+
+
 @pytest.mark.parametrize("earlier", [{}, {"start_date": "2000-01-01"}], ids=["everything", "with a date"])
 def test_a_state_refused_between_a_fill_and_an_earlier_date_starts_the_folder_over(
     earlier: dict[str, str], server: Server, inbox: Folder, items: list[Item]
