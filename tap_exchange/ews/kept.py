@@ -9,6 +9,7 @@ harms nothing, since questions change nothing.
 
 from __future__ import annotations
 
+import io
 import ssl
 import zlib
 from http.client import HTTPMessage
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 
 MOST_HEAD = 64 * 1024
+STEP = 1024 * 1024
 MOST_LINE = 1024
 UNAUTHORIZED = 401
 # What they add to a request is a header, or nothing once the connection is signed in.
@@ -230,14 +232,19 @@ def decoded(body: bytes, encoding: str, most: int) -> bytes:
     if encoding not in {"gzip", "x-gzip"}:
         raise UnusualAnswer
     unpacking = zlib.decompressobj(_GZIP)
+    whole = io.BytesIO()  # gives its bytes without a copy
+    size, rest = 0, body
     try:
-        unpacked = unpacking.decompress(body, most + 1)
+        while piece := unpacking.decompress(rest, STEP):
+            size += len(piece)
+            if size > most:
+                raise too_big(most)
+            whole.write(piece)
+            rest = unpacking.unconsumed_tail
     except zlib.error:
         raise cut() from None
-    if len(unpacked) > most:
-        raise too_big(most)
     if not unpacking.eof:
         raise cut()
     if unpacking.unused_data:
         raise UnusualAnswer  # another packing behind it
-    return unpacked
+    return whole.getvalue()

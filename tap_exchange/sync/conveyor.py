@@ -68,7 +68,8 @@ class Conveyor:
         self._started = 0
         self._expected = 0
         self._held = 0
-        self._typical = HELD_BYTES // connections  # until the first answers tell better
+        self._typical = HELD_BYTES // min(connections, 2)  # until the first answer tells better
+        self._is_guessed = True
         self._most_started = 8 * connections
         self._most_waiting = 4 * connections
         self._news = asyncio.Event()
@@ -176,7 +177,8 @@ class Conveyor:
         loaded = work.result()
         self._held += loaded.size
         if loaded.size and not batch.size:
-            self._typical = max(loaded.size, (self._typical * 7 + loaded.size) // 8)
+            grown = loaded.size if self._is_guessed else (self._typical * 7 + loaded.size) // 8
+            self._typical, self._is_guessed = max(loaded.size, grown), False
         batch.follow_ups = [_Batch(more.run, more.size, self._loop) for more in loaded.follow_ups]
         self._waiting.extendleft(reversed(batch.follow_ups))
         batch.loaded.set_result(loaded)

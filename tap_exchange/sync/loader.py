@@ -191,7 +191,9 @@ class Loader:
         packed = self.pack(stream, record)
         loaded.size += length_of(record) if packed is None else len(packed)
         if packed is not None:
-            record = {name: record.get(name) for name in ASKED_OF_ITEM}
+            asked = {name: record.get(name) for name in ASKED_OF_ITEM}
+            record.clear()  # what is packed need not be held twice
+            record = asked
         loaded.rows.append(Row(stream, record, packed=packed))
         told = change_row(place, change, stream=stream, has_row=True, origin=origin, item_key=item_key)
         packed = self.pack(told.stream, told.record)

@@ -44,6 +44,10 @@ def page(number: int, batches: int, *, delay: float = 0.0, size: int = 1) -> Pag
     )
 
 
+FIRST = Page(loads=[lambda: Loaded(size=1)])
+"""Tells how large answers are."""
+
+
 def convey(pages: list[Page], connections: int = 4) -> list[str]:
     async def run() -> list[str]:
         lines = Lines()
@@ -101,14 +105,32 @@ def test_pages_are_written_one_at_a_time_and_batches_in_order_whatever_the_delay
     assert lines == expected
 
 
-def test_loads_run_side_by_side() -> None:
+def test_loads_run_side_by_side_once_the_first_has_told_their_size() -> None:
     barrier = threading.Barrier(4, timeout=5)
 
     def load() -> Loaded:
         barrier.wait()
         return Loaded()
 
-    assert convey([Page(loads=[load]) for _ in range(4)]) == ["end"] * 4
+    assert convey([FIRST, *(Page(loads=[load]) for _ in range(4))]) == ["end"] * 5
+
+
+def test_no_more_than_two_loads_run_while_their_size_is_not_known() -> None:
+    lock = threading.Lock()
+    under_way = most = 0
+
+    def load() -> Loaded:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+        time.sleep(0.02)
+        with lock:
+            under_way -= 1
+        return Loaded()  # of no size: nothing is known still
+
+    convey([Page(loads=[load] * 8)])
+    assert most <= 2
 
 
 def test_what_is_loaded_and_not_written_is_bounded_in_bytes() -> None:
@@ -207,6 +229,6 @@ def test_of_many_errors_one_is_told(caplog: pytest.LogCaptureFixture) -> None:
         raise RuntimeError("as planned")
 
     with pytest.raises(RuntimeError, match="as planned"):
-        convey([Page(loads=[fail] * 4)])
+        convey([FIRST, Page(loads=[fail] * 4)])
     gc.collect()
     assert "never retrieved" not in caplog.text
