@@ -20,8 +20,10 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     exchange = Exchange(seed=1)
     mailbox = exchange.add_mailbox(ADDRESS, password=PASSWORD)
-    folders = [mailbox.folder("inbox")]
-    folders += [mailbox.add_folder(f"Inbox/F{number}") for number in range(1, asked.get("folders", 1))]
+    inbox, count = mailbox.folder("inbox"), asked.get("folders", 1)
+    others = [folder for folder in mailbox.folders() if folder not in {inbox, inbox.parent} and folder.search is None]
+    folders = [inbox, *others][:count]
+    folders += [mailbox.add_folder(f"Inbox/F{number}") for number in range(len(folders), count)]
     for folder in folders:
         folder.fill(asked["items"] // len(folders), **asked.get("options", {}))
     with serve(exchange, latency=asked.get("latency", 0.0)) as server:
