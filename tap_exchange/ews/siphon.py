@@ -37,6 +37,8 @@ RESPONSE_MESSAGES = f"{MESSAGES}ResponseMessages"
 # What is kept of an answer: ids, names, codes. A thousand times what an honest server sends.
 MOST_KEPT = 16 * 1024 * 1024
 MOST_ELEMENTS = 200_000
+# A tag or comment is read from its beginning with every piece that it goes on in.
+LONGEST_TAG = 1024 * 1024
 GATHERED = 64 * 1024
 
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -80,6 +82,7 @@ class Siphon:
         self._content: Base64 | None = None
         self._elements = 0
         self._kept = 0
+        self._fed = 0
         parser = expat.ParserCreate("utf-8", "}")
         parser.buffer_text = True
         parser.buffer_size = GATHERED
@@ -137,10 +140,13 @@ class Siphon:
         # Three quick looks: contents are long and hold none of these.
         if b"&#" in piece or b"\xef\xbf" in piece or len(piece.translate(None, _CONTROLS)) != len(piece):
             piece = repair(piece)
+        self._fed += len(piece)
         try:
             self._parser.Parse(piece, last)
         except expat.ExpatError:
             raise _broken() from None
+        if self._fed - self._parser.CurrentByteIndex > LONGEST_TAG:
+            raise _too_much()
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         tag = "{" + name if "}" in name else name

@@ -155,6 +155,14 @@ def test_what_comes_besides_contents_is_bounded(monkeypatch: pytest.MonkeyPatch)
     read(answer("GetAttachment", file("A", b64encode(b"x" * 200_000).decode())).encode(), 65536)[0].close()
 
 
+@pytest.mark.parametrize("endless", ['<t:A b="', "<t:A", "<!--", "<?a "])
+def test_a_tag_without_an_end_is_not_read_again_and_again(monkeypatch: pytest.MonkeyPatch, endless: str) -> None:
+    monkeypatch.setattr(siphon, "LONGEST_TAG", 100_000)
+    whole = answer("GetAttachment", file("A", "QUJD", f"{endless}{'x' * 200_000}")).encode()
+    with pytest.raises(RequestTooBig):
+        read(whole, 8192)
+
+
 def test_of_an_attached_item_only_class_and_subject_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(siphon, "MOST_KEPT", 100_000)
     more = f"<t:Body>{'x' * 200_000}</t:Body><t:Extra><t:ItemClass>No</t:ItemClass></t:Extra>"
