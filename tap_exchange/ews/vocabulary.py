@@ -25,6 +25,8 @@ class Vocabulary:
         self._lock = threading.Lock()
         self._refused: dict[str, frozenset[str]] = {}
         self._answered: set[PartedShape] = set()
+        self.restricts: bool | None = None
+        """Whether FindItem keeps to the restriction that it is given; None as long as nobody tried."""
         self.nameless: set[str] = set()
         """Operations whose answers do not tell the ids that they are about: each id is asked for alone."""
 

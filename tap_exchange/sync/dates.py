@@ -30,6 +30,9 @@ EVERYTHING = ""
 NOTHING = "~"
 """The start of an empty range; it is greater than every other start."""
 
+FAR_OFF = "9999-01-01T00:00:00Z"
+"""A moment from which on there is nothing."""
+
 APPOINTMENT = "CalendarItem"
 """The element whose date is its end."""
 
@@ -128,6 +131,11 @@ def listing_shape() -> Shape:
     return shape("other_items", (CREATED,), settings=ContentSettings())
 
 
+def created_from(start: str) -> Restriction:
+    """Return the restriction to items that were created from a moment on."""
+    return ask.at_least("item:DateTimeCreated", start)
+
+
 def within(low: str, high: str) -> Restriction | None:
     """Return the restriction to items from `low` on and before `high`, and to all series; None for everything."""
     conditions: list[Restriction] = []
@@ -145,7 +153,7 @@ def _from_on(start: str, *, series: bool) -> Restriction:
     end = ask.at_least("calendar:End", start)
     if series:
         end = ask.any_of(end, ask.of_appointment(PID_LID_RECURRING, "Boolean", "true"))
-    created = ask.at_least("item:DateTimeCreated", start)
+    created = created_from(start)
     sent = _else("item:DateTimeSent", start, created)
     received = _else("item:DateTimeReceived", start, sent)
     return ask.any_of(ask.all_of(appointment, end), ask.all_of(ask.negate(appointment), received))

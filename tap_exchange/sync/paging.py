@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import ask
-from tap_exchange.sync.dates import CREATED, listing_shape
+from tap_exchange.sync.dates import CREATED, created_from, listing_shape
 from tap_exchange.sync.listing import OLDEST_FIRST
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def listed_pages(
     may pass. Items may come twice.
     """
     if after is not None:
-        newer = ask.at_least("item:DateTimeCreated", after)
+        newer = created_from(after)
         restriction = newer if restriction is None else ask.all_of(restriction, newer)
     wire, shape = folder.wire, listing_shape()
     recent: deque[set[str]] = deque(maxlen=REMEMBERED)

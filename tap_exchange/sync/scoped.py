@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.answers import ItemChange
 from tap_exchange.ews.errors import ExchangeError, FatalError, StateError, Stopped
 from tap_exchange.sync.changes import LOADED_KINDS
-from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, NOTHING, within
+from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, FAR_OFF, NOTHING, created_from, within
 from tap_exchange.sync.fill import IdSet, drain, filling
 from tap_exchange.sync.page import Loaded, Page
 from tap_exchange.sync.paging import listed_pages
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from tap_exchange.sync.dates import Since
     from tap_exchange.sync.folder import FolderSync
     from tap_exchange.sync.page import Row
+    from tap_exchange.sync.paging import Listed
 
 
 def reaches_elsewhere(mark: FolderMark, since: Since) -> bool:
@@ -177,6 +178,7 @@ async def _load_listed(
     after = folder.mark["dates"].get("after") if streams is None else None
     written = None
     async for listed in listed_pages(folder, within(*reach), after):
+        decided = await _keeps_to_dates(folder, listed)
         wanted = [
             ItemChange("create", item.item_id, item.change_key, item.element)
             for item in listed.items
@@ -186,9 +188,9 @@ async def _load_listed(
         ]
         then = partial(_reach, folder, listed.reached)
         if streams is None:
-            written = await folder.put(PageWork(folder, wanted, then=then, told=False, decided=True))
+            written = await folder.put(PageWork(folder, wanted, then=then, told=False, decided=decided))
         else:
-            for work in filling(folder, wanted, decided=True):
+            for work in filling(folder, wanted, decided=decided):
                 written = await folder.put(work)
         if folder.must_stop():
             break
@@ -209,7 +211,8 @@ async def _push_out(folder: FolderSync, dates: DatesMark, start: str) -> bool:
     """
     async for listed in listed_pages(folder, within(dates["lowest"], start)):
         changes = [ItemChange("update", item.item_id, item.change_key, item.element) for item in listed.items]
-        await folder.store.run.conveyor.put(_page_of_old(folder, changes))
+        decided = await _keeps_to_dates(folder, listed)
+        await folder.store.run.conveyor.put(_page_of_old(folder, changes, decided=decided))
         if folder.must_stop():
             return False
 
@@ -223,12 +226,26 @@ async def _push_out(folder: FolderSync, dates: DatesMark, start: str) -> bool:
     return not folder.must_stop()
 
 
-def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange]) -> Page:
-    appointments = [change for change in changes if change.element == APPOINTMENT]
+async def _keeps_to_dates(folder: FolderSync, listed: Listed) -> bool:
+    """Return whether the server lists what it is asked to list, and not whatever there is; found out once in a run.
+
+    Nothing was created in the year 9999.
+    """
+    vocabulary = folder.store.run.transport.vocabulary
+    if vocabulary.restricts is None and listed.items:
+        find = partial(folder.wire.find_items, folder.place.folder_id, page_size=1, restriction=created_from(FAR_OFF))
+        vocabulary.restricts = not (await folder.store.run.conveyor.call(find)).items
+        if not vocabulary.restricts:
+            folder.store.warn("The server lists items of any date: each one's date is asked for, which takes longer.")
+    return vocabulary.restricts is not False
+
+
+def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange], *, decided: bool) -> Page:
+    appointments = [change for change in changes if change.element == APPOINTMENT or not decided]
 
     def opening() -> Iterator[Row]:
         for change in changes:
-            if change.element != APPOINTMENT:
+            if change.element != APPOINTMENT and decided:
                 yield from out_of_scope(folder, change)
 
     def take(loaded: Loaded) -> Iterator[Row]:
@@ -258,5 +275,6 @@ async def _sample(folder: FolderSync) -> None:
     async for listed in listed_pages(folder, within(folder.since.start, NOTHING)):
         few = listed.items[: folder.page_size]
         changes = [ItemChange("create", item.item_id, item.change_key, item.element) for item in few]
-        await (await folder.put(PageWork(folder, changes, then=lambda: None, decided=True)))
+        decided = await _keeps_to_dates(folder, listed)
+        await (await folder.put(PageWork(folder, changes, then=lambda: None, decided=decided)))
         return

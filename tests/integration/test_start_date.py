@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange
+from tap_exchange.demo.faultplan import Fault
 from tap_exchange.demo.recurrence import Recurrence
 from tests.kept import ANNA, Kept, On, kept
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_exchange.demo.item import Item
+    from tap_exchange.demo.soap import Call
     from tests.pipeline import TapRun
     from tests.warehouses import JSONLines
 
@@ -233,6 +235,34 @@ def test_a_later_date_takes_out_what_lies_between_without_a_load(world: World) -
     assert not told & {item.id for item in [*items[:4], *items[11:]]}
     world.run(day(12))
     assert "FindItem" not in world.server.counts
+
+
+class ListsWhateverThereIs(Fault):
+    """A server that takes a restriction and does not keep to it."""
+
+    def before(self, call: Call) -> None:
+        for restriction in call.body.findall("{*}Restriction"):
+            call.body.remove(restriction)
+
+
+def test_a_server_that_lists_items_of_any_date_is_not_believed(world: World) -> None:
+    world.server.faults.add(ListsWhateverThereIs())
+    world.mails(*range(1, 15))
+    world.anna.folder("inbox").add("CalendarItem", Subject="over", **_times(day(12)), **_span(day(5)))
+    world.run()
+    assert world.shown == {f"mail {number}" for number in range(10, 15)}
+    for start in (12, 4):
+        world.run(start=day(start))
+        assert {name for name in world.shown if name != "over"} == {f"mail {n}" for n in range(start, 15)}
+    assert "over" in world.shown
+
+
+def test_a_server_that_keeps_to_dates_is_tried_once_and_asked_for_no_date(world: World) -> None:
+    world.mails(*range(1, 15))
+    world.run()
+    assert (world.counts("FindItem"), world.counts("GetItem")) == (2, 1)
+    world.run(start=day(4))
+    assert (world.counts("FindItem"), world.counts("GetItem")) == (2, 1)
 
 
 def test_a_date_may_be_given_later_and_taken_away_again(world: World) -> None:
