@@ -122,7 +122,7 @@ def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bo
 
 
 def _changes(message: _Element, *, last: bool, moved: bool, believed: Callable[[], bool]) -> Iterable[_Element]:
-    changes = message.find(f"{MESSAGES}Changes")
+    changes = _one_at_most(message, f"{MESSAGES}Changes")
     if changes is not None:
         return changes
     if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
@@ -143,6 +143,14 @@ _BESIDE_CHANGES = frozenset(
         "IncludesLastFolderInRange",
     }
 )
+
+
+def _one_at_most(parent: _Element, tag: str) -> _Element | None:
+    """Find a list; of two the second would be passed over."""
+    found = parent.findall(tag)
+    if len(found) > 1:
+        raise _incomplete("two lists where there is one")
+    return found[0] if found else None
 
 
 def _item_change(node: _Element) -> ItemChange:
@@ -387,7 +395,7 @@ def _listing(messages: Sequence[Message], name: str) -> tuple[_Element, list[_El
     root = _only(messages).find(f"{MESSAGES}RootFolder")
     if root is None:
         raise _incomplete("a listing without its root folder")
-    container = root.find(f"{TYPES}{name}")
+    container = _one_at_most(root, f"{TYPES}{name}")
     if container is None and root.get("TotalItemsInView") != "0":
         raise _incomplete(f"a listing without its {name.lower()}")
     return root, [] if container is None else list(container)

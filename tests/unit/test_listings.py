@@ -97,6 +97,7 @@ def test_where_the_next_page_begins(
         listing(0, 'IncludesLastItemInRange="false"'),
         listing(2, 'IncludesLastItemInRange="perhaps"'),
         listing(2, 'TotalItemsInView="2" IncludesLastItemInRange="true"').replace("t:Items>", "t:Groups>"),
+        listing(2, 'IncludesLastItemInRange="true"').replace("</t:Items>", "</t:Items><t:Items/>"),
         answer("FindItem", success("FindItem", "")),
         listing(2, 'IncludesLastItemInRange="true"').replace('Id="I1"', ""),
     ],

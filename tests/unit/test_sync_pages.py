@@ -114,6 +114,7 @@ def whole_message() -> str:
 INCOMPLETE = {
     "no changes element": page(CREATE).replace("Changes>", "Other>"),
     "no changes and more to come": page(state="S2", last="false").replace("<m:Changes></m:Changes>", ""),
+    "a second list of changes": page(CREATE).replace("</m:Changes>", f"</m:Changes><m:Changes>{READ}</m:Changes>"),
     "no state": page(CREATE, state=""),
     "a blank state": page(CREATE, state="  \n"),
     "a change without an id": page(CREATE.replace('Id="A" ', "")),
