@@ -5,10 +5,14 @@ from __future__ import annotations
 import base64
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
+import requests
 import spnego
 
+from tap_exchange.ews import post as posting
+from tap_exchange.ews.reply import Bounds
 from tests.connections import BASICS, connected, meets, post, served
 
 if TYPE_CHECKING:
@@ -25,9 +29,12 @@ class Ntlm(BaseHTTPRequestHandler):
     requests: list[str]
     context: Any = None
     broken = False
+    forgets = False
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        if type(self).forgets:
+            type(self).forgets, self.context = False, None
         given = self.headers.get("Authorization", "")
         type(self).requests.append(given[:4])
         if self.context is not None and self.context.complete and not given:
@@ -83,6 +90,27 @@ def test_ntlm_shakes_hands_once_per_connection(ntlm: tuple[type[Ntlm], str]) -> 
             connection.retire(session)
         assert post(connection).text == "well"
         assert handler.requests[5:] == ["", "NTLM", "NTLM"]
+
+
+def test_a_connection_that_is_signed_in_is_spoken_to_directly_until_the_server_forgets_it(
+    ntlm: tuple[type[Ntlm], str],
+) -> None:
+    handler, url = ntlm
+
+    def ask(session: requests.Session) -> bytes | None:
+        bounds = Bounds((2.0, 2.0), 2.0, lambda: None, 1000)
+        return posting.post(session, posting.prepared(session, url, posting.HEADERS, b"<x/>"), bounds).body
+
+    with connected({**ANNA, "ews_url": url}) as connection, connection.session() as session:
+        assert ask(session) == b"well"
+        with mock.patch.object(requests.Session, "send", side_effect=AssertionError):
+            assert ask(session) == ask(session) == b"well"
+        assert handler.requests == ["", "NTLM", "NTLM", "", ""]
+        handler.forgets = True
+        assert ask(session) == b"well"
+        assert handler.requests[5:] == ["", "", "NTLM", "NTLM"]
+        with mock.patch.object(requests.Session, "send", side_effect=AssertionError):
+            assert ask(session) == b"well"
 
 
 def test_a_wrong_ntlm_password_is_a_401(ntlm: tuple[type[Ntlm], str]) -> None:
