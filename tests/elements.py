@@ -14,7 +14,8 @@ MESSAGES = "http://schemas.microsoft.com/exchange/services/2006/messages"
 XSD = Path(os.environ.get("EWS_XSD") or Path(__file__).resolve().parents[2] / "shared" / "ews" / "xsd")
 NAMESPACES = f'xmlns:t="{TYPES}" xmlns:m="{MESSAGES}"'
 
-needs_xsd = pytest.mark.skipif(not XSD.is_dir(), reason="Microsoft's schema is not here")
+NO_SCHEMA = "Microsoft's schema is not here"
+needs_xsd = pytest.mark.skipif(not XSD.is_dir(), reason=NO_SCHEMA)
 
 
 def element(xml: str) -> etree._Element:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.elements import NO_SCHEMA
 from tests.observer import validator
 from tests.promises import PROMISES
 
@@ -19,7 +20,7 @@ def _something_was_asked(seen_by_all: Seen) -> None:
         pytest.skip("no test before this one ran the tap against a server in its process")
 
 
-@pytest.mark.skipif(validator is None, reason="Microsoft's schema is not here")
+@pytest.mark.skipif(validator is None, reason=NO_SCHEMA)
 def test_every_request_was_valid(seen_by_all: Seen) -> None:
     assert seen_by_all.invalid == []
 
