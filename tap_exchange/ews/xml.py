@@ -43,7 +43,8 @@ _SECTIONS = re.compile(rb"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 _BOM = b"\xef\xbb\xbf"
 _BEFORE_ROOT = {b"<?": b"?>", b"<!--": b"-->"}
 _BLANKS = b" \t\r\n"
-_WHITE = frozenset({b" ", b"\t", b"\r", b"\n"})
+# What may stand around a byte order mark, or is left out when it does.
+_NOTHING = re.compile(b"[ \t\r\n" + _BOM + b"]*")
 _REPLACEMENT = 0xFFFD
 _LONGEST_REFERENCE = 7
 
@@ -111,10 +112,9 @@ def _check_size(document: bytes, most: int) -> None:
 
 def _has_doctype(document: bytes) -> bool:
     """Tell whether a document type, with which entities come, stands where one may: before the root."""
-    place = len(_BOM) if document.startswith(_BOM) else 0
+    place = 0
     while True:
-        while document[place : place + 1] in _WHITE:
-            place += 1
+        place = _NOTHING.match(document, place).end()  # type: ignore[union-attr] # it matches everywhere
         if document.startswith(b"<!DOCTYPE", place):
             return True
         begin = next((begin for begin in _BEFORE_ROOT if document.startswith(begin, place)), None)

@@ -122,6 +122,8 @@ def test_blanks_before_the_declaration_do_no_harm() -> None:
     [
         b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b'\xef\xbb\xbf<?xml version="1.0"?>\n<!-- <a -->\n<!DOCTYPE a SYSTEM "http://127.0.0.1:1/x"><a/>',
+        b' \n\xef\xbb\xbf <!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>',
+        b'\n\xef\xbb\xbf<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "y">]><a b="&x;"/>',
         b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>',
         b'<!-- <!DOCTYPE --><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
         b'<!--> x --><!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
