@@ -83,7 +83,9 @@ def make(
     return Made(certificate, private)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers each request in a few words."""
+
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
@@ -107,7 +109,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def tls_server(folder: Path, shown: Made, *, clients: Made | None = None) -> Iterator[int]:
+def tls_server(
+    folder: Path, shown: Made, *, clients: Made | None = None, handler: type[BaseHTTPRequestHandler] | None = None
+) -> Iterator[int]:
     """Serve HTTPS on a port of this machine; `clients` is the authority that clients must be of."""
     (folder / "server.pem").write_text(shown.both)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -115,7 +119,7 @@ def tls_server(folder: Path, shown: Made, *, clients: Made | None = None) -> Ite
     if clients is not None:
         context.load_verify_locations(cadata=clients.pem)
         context.verify_mode = ssl.CERT_REQUIRED
-    server = _Server(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), handler or Handler)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     with serving(server) as port:
         yield port

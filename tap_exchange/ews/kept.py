@@ -16,7 +16,6 @@ from http.client import HTTPMessage
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import urllib3.exceptions
 from requests.auth import HTTPBasicAuth
 from requests.cookies import extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
@@ -57,7 +56,7 @@ def ask_kept(session: requests.Session, request: requests.PreparedRequest, bound
     """Ask on the connection that the session keeps alive; None when there is none, or its answer is not read here.
 
     Raises:
-        urllib3.exceptions.HTTPError, OSError: the connection failed.
+        OSError: the connection failed.
         IncompleteAnswer: the body was cut or cannot be decoded.
         TooSlowError: it takes too long.
         RequestTooBig: it is too large.
@@ -74,12 +73,13 @@ def ask_kept(session: requests.Session, request: requests.PreparedRequest, bound
             connection.close()
             adapter.is_usual = unusual.will_pass
             return None
-        except ssl.SSLError as error:
+        except ssl.SSLError:
             connection.close()
-            raise urllib3.exceptions.ProtocolError("the connection broke") from error
         except BaseException:
             connection.close()
             raise
+    # Of what is wrong with the server's TLS this is no proof: a new connection will tell.
+    raise ConnectionResetError("the encryption broke")
 
 
 def _exchange(session: requests.Session, request: requests.PreparedRequest, connection: Any, bounds: Bounds) -> Reply:  # noqa: ANN401 - urllib3's

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
+import requests
 import urllib3
 
+from tap_exchange.ews import post as posting
 from tap_exchange.ews.connect import connect
 from tap_exchange.ews.errors import FatalError
-from tap_exchange.ews.unreachable import Trouble
+from tap_exchange.ews.reply import Bounds
+from tap_exchange.ews.unreachable import Trouble, trouble
 from tap_exchange.settings import Settings
-from tests.certificates import make, tls_server
+from tests.certificates import Handler, make, tls_server
 from tests.connections import BASICS, connected, meets, post, served
 
 if TYPE_CHECKING:
@@ -124,3 +129,37 @@ def test_plain_http_on_a_tls_port_is_told(http_port: int) -> None:
         assert meets(connection) == Trouble(
             "TLSError", "localhost does not speak TLS on this port: check the address", lasting=True
         )
+
+
+def ask(session: requests.Session, url: str) -> bytes | None:
+    bounds = Bounds((5.0, 5.0), 5.0, lambda: None, 1000)
+    return posting.post(session, posting.prepared(session, url, posting.HEADERS, b"<x/>"), bounds).body
+
+
+def test_a_connection_is_kept_and_spoken_to_directly(tmp_path: Path) -> None:
+    with tls_server(tmp_path, make()) as port:
+        config = {**BASICS, "ews_url": f"https://localhost:{port}/", "ca_bundle": str(tmp_path / "server.pem")}
+        with connected(config) as connection, connection.session() as session:
+            assert ask(session, connection.url) == b"well"
+            with mock.patch.object(requests.Session, "send", side_effect=AssertionError):
+                assert [ask(session, connection.url) for _ in range(3)] == [b"well"] * 3
+
+
+def test_encryption_that_breaks_on_a_kept_connection_is_a_broken_connection(tmp_path: Path) -> None:
+    class Garbling(Handler):
+        answered = 0
+
+        def do_POST(self) -> None:  # noqa: N802 - its own name
+            type(self).answered += 1
+            if self.answered == 2:
+                os.write(self.connection.fileno(), b"what is this?" * 9)
+            super().do_POST()
+
+    with tls_server(tmp_path, make(), handler=Garbling) as port:
+        config = {**BASICS, "ews_url": f"https://localhost:{port}/", "ca_bundle": str(tmp_path / "server.pem")}
+        with connected(config) as connection, connection.session() as session:
+            assert ask(session, connection.url) == b"well"
+            with pytest.raises(OSError, match="encryption") as failure:
+                ask(session, connection.url)
+            assert trouble(failure.value, connection.url).code == "ConnectionReset"
+            assert ask(session, connection.url) == b"well"
