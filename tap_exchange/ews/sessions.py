@@ -217,18 +217,22 @@ class OneConnection(HTTPAdapter):
         Nor is one lent that leads through a proxy.
         """
         is_known = self._way is not None and self._way[0] == url and not self._way[3]
-        pool: queue.LifoQueue[Any] | None = self._pool.pool if is_known else None
+        owner = self._pool if is_known else None
+        pool: queue.LifoQueue[Any] | None = None if owner is None else owner.pool
         try:
             connection = None if pool is None else pool.get_nowait()
         except queue.Empty:
             connection = None
-        if pool is None or connection is None:
+        if owner is None or pool is None or connection is None:
             yield None
             return
         try:
             yield connection if connection.is_connected else None
         finally:
-            pool.put_nowait(connection)
+            if owner.pool is pool:
+                pool.put_nowait(connection)
+            else:  # closed meanwhile
+                connection.close()
 
     def close(self) -> None:
         """Close the connection, and forget it."""

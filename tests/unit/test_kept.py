@@ -15,6 +15,7 @@ from requests.auth import HTTPBasicAuth
 
 from tap_exchange.ews import kept
 from tap_exchange.ews.errors import ExchangeError, IncompleteAnswer, Level, RequestTooBig
+from tap_exchange.ews.sessions import OneConnection
 from tap_exchange.ews.transport import Transport
 from tests.wire import ANNA, Clock, Connection, RawServer, answer, failure, http, item, pace, reset
 
@@ -211,6 +212,19 @@ def test_an_answer_that_trickles_for_ever_ends() -> None:
         ask(one)
         with pytest.raises(RequestTooBig, match="takes too long"):
             ask(one)
+
+
+def test_a_connection_that_is_lent_while_its_session_is_closed_is_closed_too() -> None:
+    with RawServer(FIRST, FIRST) as server:
+        one = conversation(server)
+        ask(one)
+        with one._connection.session() as session:
+            adapter = session.get_adapter(server.url)
+            assert isinstance(adapter, OneConnection)
+            with adapter.kept(server.url) as lent:
+                session.close()
+                assert lent.sock is not None
+            assert lent.sock is None
 
 
 class Pieces:
