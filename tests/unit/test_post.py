@@ -65,6 +65,7 @@ CUT = {
     "though the document is whole": http(GOOD, "Connection: close", length=len(GOOD) + 10),
     "in the middle of the chunks": chunked(GOOD, end=False),
     "without any length": http(GOOD[:-50], "Connection: close", length=-1),
+    "from a length beyond all numbers": http(GOOD, "Connection: close", f"Content-Length: {'9' * 5000}", length=-1),
     "in the middle of the packing": http(
         gzip.compress(GOOD.encode())[:-60], "Content-Encoding: gzip", "Connection: close", length=-1
     ),
