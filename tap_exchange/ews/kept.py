@@ -10,8 +10,10 @@ harms nothing, since questions change nothing.
 from __future__ import annotations
 
 import io
+import re
 import ssl
 import zlib
+from contextlib import suppress
 from http.client import HTTPMessage
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -27,7 +29,6 @@ from .xml import too_big
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
 
     import requests
     from requests.cookies import RequestsCookieJar
@@ -40,6 +41,11 @@ UNAUTHORIZED = 401
 # What they add to a request is a header, or nothing once the connection is signed in.
 SIGN_INS = (HTTPBasicAuth, BearerAuth, HttpNtlmAuth, type(None))
 _GZIP = 31  # zlib's word for a gzip header and checksum
+# No 1xx, behind which the answer comes; no 204 or 304, which have no body whatever their headers say.
+_STATUS = re.compile(r"HTTP/1\.1 (?!204|304)([2-9][0-9]{2})(?: |\Z)")
+# int() would take signs, underscores and a 0x.
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|\Z)")
+_MOST_DIGITS = 18
 _HEAD_END = b"\r\n\r\n"
 _LINE_END = b"\r\n"
 
@@ -136,21 +142,23 @@ class Answer:
     def ask(self, question: bytes) -> None:
         """Send a request."""
         self._sock.settimeout(self._bounds.timeout[1])
-        self._sock.sendall(question)
+        with suppress(BrokenPipeError, ConnectionResetError):  # a server may answer, and close, before it has read all
+            self._sock.sendall(question)
 
     def head(self) -> tuple[int, dict[str, str], list[str]]:
         """Read status, headers by their names in lower case, and the cookies that they set."""
         while (end := self.rest.find(_HEAD_END)) < 0:
-            if len(self.rest) > MOST_HEAD:
+            if len(self.rest) > MOST_HEAD or self.rest.count(b"\n") != self.rest.count(_LINE_END):
                 raise UnusualAnswer
             piece = self._sock.recv(PIECE)
             if not piece:
                 raise ConnectionResetError("closed before it answered")
             self.rest += piece
-        first, *lines = self.rest[:end].decode("latin-1").split("\r\n")
+        head = self.rest[:end].decode("latin-1")
         self.rest = self.rest[end + len(_HEAD_END) :]
-        version, _, said = first.partition(" ")
-        if version != "HTTP/1.1" or not said[:3].isdecimal() or said[3:4] not in {"", " "} or said[0] == "1":
+        first, *lines = head.split("\r\n")
+        status = _STATUS.match(first)
+        if status is None or head.count("\n") != len(lines) or head.count("\r") != len(lines):
             raise UnusualAnswer
         headers: dict[str, str] = {}
         cookies = []
@@ -162,29 +170,31 @@ class Answer:
             if name == "set-cookie":
                 cookies.append(value)
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return int(said[:3]), headers, cookies
+        return int(status[1]), headers, cookies
 
     def body(self, headers: dict[str, str]) -> bytes:
         """Read the body to the end that the headers tell."""
         length, coding = headers.get("content-length", ""), headers.get("transfer-encoding")
-        if coding is None and length.isdecimal():
+        if coding is None and length.isdecimal() and len(length) <= _MOST_DIGITS:
             body = self._read(int(length))
         elif coding is not None and coding.lower() == "chunked" and not length:
-            body = b"".join(self._chunks())
+            body = self._chunks()
         else:
             raise UnusualAnswer
         self.wire = len(body)
         return body
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self) -> bytes:
+        whole = io.BytesIO()  # a list of many tiny ones would take many times their size
         size = 0
         while length := _length(self._line()):
-            yield self._read(length, size)
+            whole.write(self._read(length, size))
             size += length
             if self._line():
                 raise UnusualAnswer
         if self._line():  # trailers
             raise UnusualAnswer
+        return whole.getvalue()
 
     def _line(self) -> bytes:
         while (end := self.rest.find(_LINE_END)) < 0:
@@ -211,18 +221,21 @@ class Answer:
         return read[:length] if self.rest else read
 
     def _piece(self) -> bytes:
-        piece = self._sock.recv(PIECE)
+        """Receive more of the body."""
+        try:
+            piece = self._sock.recv(PIECE)
+        except ConnectionError as error:
+            raise cut() from error
         if not piece:
             raise cut()
         return piece
 
 
 def _length(line: bytes) -> int:
-    digits = line.partition(b";")[0].strip()
-    try:
-        return int(digits, 16)
-    except ValueError:
-        raise UnusualAnswer from None
+    found = _CHUNK.match(line)
+    if found is None:
+        raise UnusualAnswer
+    return int(found[1], 16)
 
 
 def decoded(body: bytes, encoding: str, most: int) -> bytes:

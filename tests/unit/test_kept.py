@@ -79,6 +79,12 @@ UNUSUAL = {
     ),
     "words before it": b"HTTP/1.1 100 Continue\r\n\r\n" + http(SECOND),
     "a header on two lines": http(SECOND, "X-Long: one\r\n two"),
+    "lines that end as files do": http(SECOND).replace(b"\r\n", b"\n"),
+    "one line that ends as in files": http(SECOND, "X-One: a\nX-Two: b"),
+    "one line that ends as in very old files": http(SECOND, "X-One: a\rX-Two: b"),
+    "chunks whose length has a sign": http(
+        chunks(SECOND.encode(), 90).replace(b"5a\r\n", b"+5a\r\n"), "Transfer-Encoding: chunked", length=-1
+    ),
 }
 
 
@@ -228,25 +234,68 @@ def test_a_connection_that_is_lent_while_its_session_is_closed_is_closed_too() -
 
 
 class Pieces:
-    """A socket whose bytes arrive in pieces of some sizes."""
+    """A socket whose bytes arrive in pieces of some sizes; it takes none when `ends` says how it broke."""
 
-    def __init__(self, content: bytes, sizes: list[int]) -> None:
-        self.content, self.sizes = content, sizes
+    def __init__(self, content: bytes, sizes: list[int], ends: Exception | None = None) -> None:
+        self.content, self.sizes, self.ends = content, sizes, ends
 
     def settimeout(self, _: float) -> None:
         pass
 
+    def sendall(self, _: bytes) -> None:
+        if self.ends is not None:
+            raise self.ends
+
     def recv(self, most: int) -> bytes:
+        if self.ends is not None and not self.content:
+            raise self.ends
         size = min(most, self.sizes.pop(0) if self.sizes else most)
         piece, self.content = self.content[:size], self.content[size:]
         return piece
 
 
-@given(form=st.sampled_from(sorted(USUAL)), sizes=st.lists(st.integers(1, 400), max_size=40))
-def test_pieces_of_any_size_make_the_same_answer(form: str, sizes: list[int]) -> None:
+def reading(sock: Pieces) -> kept.Answer:
     bounds = kept.Bounds((1.0, 1.0), 10.0, lambda: None, 1 << 20)
     bounds.begin()
-    read = kept.Answer(Pieces(USUAL[form], sizes), bounds)  # type: ignore[arg-type]
+    return kept.Answer(sock, bounds)  # type: ignore[arg-type]
+
+
+@given(form=st.sampled_from(sorted(USUAL)), sizes=st.lists(st.integers(1, 400), max_size=40))
+def test_pieces_of_any_size_make_the_same_answer(form: str, sizes: list[int]) -> None:
+    read = reading(Pieces(USUAL[form], sizes))
     status, headers, _ = read.head()
     body = kept.decoded(read.body(headers), headers.get("content-encoding", ""), 1 << 20)
     assert (status, body, read.rest) == (200, SECOND.encode(), b"")
+
+
+@pytest.mark.parametrize(
+    "line", ["HTTP/1.1 20", "HTTP/1.1 000 ", "HTTP/1.1 2000 OK", "HTTP/1.1 204 No Content", "HTTP/1.1 304 ", "HTTP/1.1"]
+)
+def test_a_first_line_that_tells_no_answer_with_a_body_is_not_read(line: str) -> None:
+    with pytest.raises(kept.UnusualAnswer):
+        reading(Pieces(f"{line}\r\nContent-Length: 5\r\n\r\nagain".encode(), [])).head()
+
+
+@pytest.mark.parametrize("length", [b"-1", b"+1", b"0x1", b"1_0", b" 1", b"g", b"", b"1\n"])
+def test_a_chunk_whose_length_is_no_hexadecimal_number_is_not_read(length: bytes) -> None:
+    with pytest.raises(kept.UnusualAnswer):
+        reading(Pieces(length + b"\r\n<a/>\r\n0\r\n\r\n", [])).body({"transfer-encoding": "chunked"})
+
+
+def test_a_length_beyond_all_numbers_is_not_read() -> None:
+    with pytest.raises(kept.UnusualAnswer):
+        reading(Pieces(b"", [])).body({"content-length": "9" * 5000})
+
+
+def test_an_answer_that_came_before_all_was_sent_is_read() -> None:
+    read = reading(Pieces(http("Too much", status="413 Too Large"), [], BrokenPipeError()))
+    read.ask(b"POST")
+    status, headers, _ = read.head()
+    assert (status, read.body(headers)) == (413, b"Too much")
+
+
+def test_an_answer_whose_connection_breaks_is_cut() -> None:
+    read = reading(Pieces(http(SECOND, length=1 << 19), [], ConnectionResetError()))
+    _, headers, _ = read.head()
+    with pytest.raises(IncompleteAnswer):
+        read.body(headers)
