@@ -278,8 +278,8 @@ class MailboxMachine(RuleBasedStateMachine):
         """Run, keep what it left, and compare, if all of it did and it ended well.
 
         What docs/state.md advises against is left out: after a run that did not end well some settings stay until one
-        does: the selection, what bodies are, what leaves folders out, and the date of a run that wrote tombstones. A
-        new lineage begins with the stores that earlier ones had fed.
+        does: the selection, what bodies are, what leaves folders out, and the date of a run that wrote tombstones; the
+        stores that it read are among those of the next. A new lineage begins with the stores that earlier ones had fed.
         """
         stores = [store for store in EVERY_STORE if store in self.owed or store in settings["stores"]]
         settings = settings | {"stores": stores} | self.held
@@ -298,7 +298,9 @@ class MailboxMachine(RuleBasedStateMachine):
         self.fed.update(stores)
         if self.state is None:
             self.owed |= self.fed
-        elif ended_well:
+        elif not ended_well:
+            self.owed |= set(stores)
+        else:
             self.owed.clear()
         is_whole = selects is None and not settings.get("folders_exclude")
         is_listed = settings["listing_hours"] == 0 or "public_folders" not in stores
