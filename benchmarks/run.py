@@ -33,14 +33,18 @@ PACKAGES = ("tap-exchange", "singer-sdk", "exchangelib", "lxml", "msgspec", "req
 def machine() -> dict[str, Any]:
     """Return what the figures depend on."""
     return {
-        "taken_at": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": processor(),
         "cpus": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
+
+
+def moment() -> dict[str, Any]:
+    """Return when a figure is taken, and how busy the machine is then."""
+    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+    return {"at": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "load": load}
 
 
 def processor() -> str:
@@ -73,7 +77,9 @@ def main() -> None:
     for name, measure in figures.chosen(asked.only).items():
         began = time.monotonic()
         print(f"{name} ...", end=" ", file=sys.stderr, flush=True)
+        taken = moment()
         results[name] = measure(sizes)
+        results.setdefault("taken", {})[name] = taken
         print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     (asked.chart or HERE / f"{kind}.svg").write_text(report.chart(results), encoding="utf-8")
