@@ -255,7 +255,7 @@ def matched(messages: Sequence[Message], ids: Sequence[str], kind: Kind) -> list
 def _named(elements: Sequence[_Element | None], ids: Sequence[str], kind: Kind) -> list[str | None]:
     """Tell whose each answer is, as the id was asked; None for an error."""
     tag = _ITEM_ID if kind == "Item" else _FOLDER_ID
-    names = [None if e is None or (i := e.find(tag)) is None else i.get("Id") for e in elements]
+    names = [None if e is None or (i := child(e, tag)) is None else i.get("Id") for e in elements]
     successes = len(elements) - elements.count(None)
     if successes and not any(names):
         if len(ids) > 1:
