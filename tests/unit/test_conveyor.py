@@ -116,21 +116,28 @@ def test_loads_run_side_by_side_once_the_first_has_told_their_size() -> None:
 
 
 def test_no_more_than_two_loads_run_while_their_size_is_not_known() -> None:
-    lock = threading.Lock()
-    under_way = most = 0
+    begun = 0
+    begun_before_any_ended: list[int] = []
 
     def load() -> Loaded:
-        nonlocal under_way, most
-        with lock:
-            under_way += 1
-            most = max(most, under_way)
-        time.sleep(0.02)
-        with lock:
-            under_way -= 1
-        return Loaded()  # of no size: nothing is known still
+        nonlocal begun
+        begun += 1
+        time.sleep(0.1)
+        begun_before_any_ended.append(begun)
+        return Loaded(size=1)
 
     convey([Page(loads=[load] * 8)])
-    assert most <= 2
+    assert begun_before_any_ended[0] <= 2
+
+
+def test_loads_run_side_by_side_once_the_first_came_to_nothing() -> None:
+    barrier = threading.Barrier(4, timeout=5)
+
+    def load() -> Loaded:
+        barrier.wait()
+        return Loaded()
+
+    assert convey([Page(loads=[Loaded, Loaded, *[load] * 4])]) == ["end"]
 
 
 def test_what_is_loaded_and_not_written_is_bounded_in_bytes() -> None:
