@@ -41,8 +41,11 @@ UNAUTHORIZED = 401
 # What they add to a request is a header, or nothing once the connection is signed in.
 SIGN_INS = (HTTPBasicAuth, BearerAuth, HttpNtlmAuth, type(None))
 _GZIP = 31  # zlib's word for a gzip header and checksum
-# No 1xx, behind which the answer comes; no 204 or 304, which have no body whatever their headers say.
-_STATUS = re.compile(r"HTTP/1\.1 (?!204|304)([2-9][0-9]{2})(?: |\Z)")
+# No 1xx, behind which the answer comes; no 204 or 304, which have no body whatever their headers say. Headers on one
+# line each, by names of the letters that names have (RFC 9110, 5.6.2): one that is garbled may have been the length.
+_HEAD = re.compile(
+    r"HTTP/1\.1 (?!204|304)([2-9][0-9]{2})(?: [^\r\n\0]*)?(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*)*\Z"
+)
 # int() would take signs, underscores and a 0x.
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;|\Z)")
 _MOST_DIGITS = 18
@@ -156,21 +159,18 @@ class Answer:
             self.rest += piece
         head = self.rest[:end].decode("latin-1")
         self.rest = self.rest[end + len(_HEAD_END) :]
-        first, *lines = head.split("\r\n")
-        status = _STATUS.match(first)
-        if status is None or head.count("\n") != len(lines) or head.count("\r") != len(lines):
+        found = _HEAD.match(head)
+        if found is None:
             raise UnusualAnswer
         headers: dict[str, str] = {}
         cookies = []
-        for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon or not name or name != name.strip():
-                raise UnusualAnswer
+        for line in head.split("\r\n")[1:]:
+            name, _, value = line.partition(":")
             name, value = name.lower(), value.strip()
             if name == "set-cookie":
                 cookies.append(value)
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        return int(status[1]), headers, cookies
+        return int(found[1]), headers, cookies
 
     def body(self, headers: dict[str, str]) -> bytes:
         """Read the body to the end that the headers tell."""

@@ -276,6 +276,14 @@ def test_a_first_line_that_tells_no_answer_with_a_body_is_not_read(line: str) ->
         reading(Pieces(f"{line}\r\nContent-Length: 5\r\n\r\nagain".encode(), [])).head()
 
 
+@pytest.mark.parametrize(
+    "line", ["Content\0Encoding: gzip", "C\xf6ntent-Encoding: x", "Content-Encoding : gzip", ": gzip", "gzip", "A:\0"]
+)
+def test_a_header_that_is_garbled_may_have_been_of_weight(line: str) -> None:
+    with pytest.raises(kept.UnusualAnswer):
+        reading(Pieces(f"HTTP/1.1 200 OK\r\n{line}\r\nContent-Length: 5\r\n\r\nagain".encode("latin-1"), [])).head()
+
+
 @pytest.mark.parametrize("length", [b"-1", b"+1", b"0x1", b"1_0", b" 1", b"g", b"", b"1\n"])
 def test_a_chunk_whose_length_is_no_hexadecimal_number_is_not_read(length: bytes) -> None:
     with pytest.raises(kept.UnusualAnswer):
