@@ -97,7 +97,6 @@ def _exchange(session: requests.Session, request: requests.PreparedRequest, conn
     status, headers, cookies = answer.head()
     if status == UNAUTHORIZED and isinstance(session.auth, HttpNtlmAuth):
         raise UnusualAnswer(will_pass=True)  # once requests has signed in again
-    bounds.begin()
     body = decoded(answer.body(headers), headers.get("content-encoding", "").lower(), bounds.most)
     if answer.rest or "close" in headers.get("connection", "").lower():
         connection.close()
@@ -156,6 +155,9 @@ class Answer:
             piece = self._sock.recv(PIECE)
             if not piece:
                 raise ConnectionResetError("closed before it answered")
+            if not self.rest:
+                self._bounds.begin()
+            self._bounds.arrived(0)
             self.rest += piece
         head = self.rest[:end].decode("latin-1")
         self.rest = self.rest[end + len(_HEAD_END) :]

@@ -53,7 +53,7 @@ class Bounds:
         self._deadline = 0.0
 
     def begin(self) -> None:
-        """Note that the body begins to arrive."""
+        """Note that the answer, or its body, begins to arrive."""
         self._deadline = time.monotonic() + self._longest
 
     def arrived(self, size: int) -> None:

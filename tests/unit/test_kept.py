@@ -205,11 +205,15 @@ def test_a_packed_bomb_is_refused_before_it_fills_memory(monkeypatch: pytest.Mon
             ask(one)
 
 
-def test_an_answer_that_trickles_for_ever_ends() -> None:
+@pytest.mark.parametrize(
+    ("begins", "goes_on"),
+    [(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"), (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n")],
+)
+def test_an_answer_that_trickles_for_ever_ends(begins: bytes, goes_on: bytes) -> None:
     def trickle(connected: socket.socket) -> None:
-        connected.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connected.sendall(begins)
         while True:
-            connected.sendall(b"1\r\n \r\n")
+            connected.sendall(goes_on)
             time.sleep(0.01)
 
     with RawServer(FIRST, trickle) as server:
