@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,5 +139,11 @@ def measure() -> None:
     for name, make in BOMBS.items():
         bomb, begun = make(), time.monotonic()
         found = read(bomb)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
-        sys.stdout.write(f"{name}\t{found}\t{len(bomb) >> 20}\t{peak}\t{time.monotonic() - begun}\n")
+        sys.stdout.write(f"{name}\t{found}\t{len(bomb) >> 20}\t{most_memory()}\t{time.monotonic() - begun}\n")
+
+
+def most_memory() -> int:
+    """Tell the most memory that this process has taken, in MB; Linux counts its parent's in `ru_maxrss`."""
+    if sys.platform == "linux":
+        return int(Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0]) >> 10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> (20 if sys.platform == "darwin" else 10)
