@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import queue
 import ssl
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
+from exchangelib.errors import SessionPoolMaxSizeReached
 from exchangelib.protocol import BaseProtocol
 from exchangelib.transport import DEFAULT_HEADERS
 from requests.adapters import HTTPAdapter
@@ -27,7 +28,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from tap_exchange.settings_rules import is_loopback
 
-from .errors import FatalError
+from .errors import FatalError, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
 
     from .certificate import ClientCertificate
     from .tokens import TokenCredentials
+
+
+LOOK_UP = 0.5
+"""Seconds after which who waits for a session looks whether there will be one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,7 @@ class SessionPool(BaseProtocol):  # type: ignore[misc]  # exchangelib has no typ
     def __init__(self, config: Configuration, network: Network) -> None:
         super().__init__(config=config)
         self.network = network
+        self._is_closed = False
 
     def get_auth_type(self) -> str:
         """Refuse to guess: the sign-in says it, and a guess would cost a request."""
@@ -134,6 +140,26 @@ class SessionPool(BaseProtocol):  # type: ignore[misc]  # exchangelib has no typ
         session = self.raw_session(self.service_endpoint)
         session.auth = BearerAuth(self.credentials)
         return session
+
+    def get_session(self) -> requests.Session:
+        """Lend a session, waiting for one.
+
+        Raises:
+            Stopped: the pool was closed; exchangelib's own would wait for ever.
+        """
+        if self._session_pool.empty():
+            with suppress(SessionPoolMaxSizeReached):
+                self.increase_poolsize()
+        while not self._is_closed:
+            with suppress(queue.Empty):
+                session: requests.Session = self._session_pool.get(timeout=LOOK_UP)
+                return session
+        raise Stopped
+
+    def close(self) -> None:
+        """Close the sessions that are not lent, and lend none any more."""
+        self._is_closed = True
+        super().close()
 
     def close_session(self, session: requests.Session) -> None:
         """Close the connection and keep the token."""

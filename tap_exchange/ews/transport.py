@@ -50,6 +50,8 @@ MOST_STREAMED = 2 * 1024**3
 # These do not pass by themselves, even after the server had been reached.
 LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
 REFUSALS = frozenset({403, 407, 456})
+# What other threads would only ask again; an account may be locked for it.
+LOST_SIGN_IN = frozenset({"HTTP401", "HTTP456"})
 BUSY_PAGE = "genericerrorpage"
 
 
@@ -77,6 +79,7 @@ class Transport:
         self._redirected = False
         self._versions: dict[str, int] = {}
         self._servers: dict[str, ServerInfo] = {}
+        self._lost: FatalError | None = None
         self._requests = 0
         self._bytes_in = 0
         self._bytes_out = 0
@@ -147,13 +150,18 @@ class Transport:
         """
         question = Question(operation, mailbox, level, tries or TRIES[level], identity, routing)
         patience = Patience(question, self.pace, self._connection, self._jitter)
-        while True:
-            try:
-                return self._ask(question, body, read, each=each, reading=reading() if reading else None)
-            except Refused as refused:  # noqa: PERF203 - nothing beside a request
-                patience.outlast(refused, welcomed=self._welcomed)
-            except IncompleteAnswer as error:
-                patience.outlast(Refused(Fault(error.code, error.action), error), welcomed=self._welcomed)
+        try:
+            while True:
+                try:
+                    return self._ask(question, body, read, each=each, reading=reading() if reading else None)
+                except Refused as refused:  # noqa: PERF203 - nothing beside a request
+                    patience.outlast(refused, welcomed=self._welcomed)
+                except IncompleteAnswer as error:
+                    patience.outlast(Refused(Fault(error.code, error.action), error), welcomed=self._welcomed)
+        except FatalError as error:
+            if error.code in LOST_SIGN_IN:
+                self._lost = error
+            raise
 
     def _ask(
         self,
@@ -167,6 +175,8 @@ class Transport:
         version = self._version(question.mailbox)
         payload = self._envelope(question, body, version)
         with self.pace.slot():
+            if self._lost is not None:
+                raise self._lost
             reply, episode = self._send(question, payload, reading)
             sound = reply.status == OK and reply.body is not None and b"Error" not in reply.body
             if not sound:

@@ -68,7 +68,7 @@ class Conveyor:
         self._started = 0
         self._expected = 0
         self._held = 0
-        self._share = HELD_BYTES // connections
+        self._connections = connections
         self._typical = HELD_BYTES // min(connections, 2)  # until the first answer tells better
         self._is_guessed = True
         self._most_started = 8 * connections
@@ -178,10 +178,12 @@ class Conveyor:
         loaded = work.result()
         self._held += loaded.size
         if loaded.size and not batch.size:
-            grown = loaded.size if self._is_guessed else (self._typical * 7 + loaded.size) // 8
+            grown = self._typical // self._connections if self._is_guessed else (self._typical * 7 + loaded.size) // 8
             self._typical, self._is_guessed = max(loaded.size, grown), False
         elif self._is_guessed and not loaded.follow_ups:
-            self._typical = min(self._typical, self._share)  # where answers hold nothing, each connection may ask
+            self._typical = min(
+                self._typical, HELD_BYTES // self._connections
+            )  # where answers hold nothing, each connection may ask
         batch.follow_ups = [_Batch(more.run, more.size, self._loop) for more in loaded.follow_ups]
         self._waiting.extendleft(reversed(batch.follow_ups))
         batch.loaded.set_result(loaded)

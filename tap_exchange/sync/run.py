@@ -115,6 +115,7 @@ class Run:
             await syncing
             await self._end("failed" if self.failed else "partial" if self.out_of_time() else "finished")
         finally:
+            self.transport.pace.stop()  # workers that wait have nothing left to ask
             for task in (syncing, writing):
                 task.cancel()
             await asyncio.gather(syncing, writing, return_exceptions=True)

@@ -270,3 +270,22 @@ def test_demo_is_connected_to_with_its_own_account(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tap_exchange.demo.start", lambda: (url, "Anna@example.org", "geheim"))
     with connected({"ews_url": "demo://"}) as connection:
         assert (connection.url, connection.mailboxes) == (url, ("anna@example.org",))
+
+
+def test_who_waits_for_a_session_is_told_when_there_will_be_none() -> None:
+    with connected({**BASICS, "max_connections": 1}) as connection:
+        told: list[type[BaseException]] = []
+
+        def wait() -> None:
+            try:
+                with connection.session():
+                    pass
+            except Stopped as error:
+                told.append(type(error))
+
+        with connection.session():
+            waiting = threading.Thread(target=wait)
+            waiting.start()
+            connection.close()
+            waiting.join(10)
+        assert told == [Stopped]
