@@ -51,7 +51,7 @@ MOST_STREAMED = 2 * 1024**3
 LASTING = frozenset({"CertificateError", "TLSError", "ProxyAuthentication"})
 REFUSALS = frozenset({403, 407, 456})
 # What other threads would only ask again; an account may be locked for it.
-LOST_SIGN_IN = frozenset({"HTTP401", "HTTP456"})
+LOST_SIGN_IN = SIGN_IN | {"HTTP456"}
 BUSY_PAGE = "genericerrorpage"
 
 

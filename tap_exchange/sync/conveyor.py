@@ -181,9 +181,8 @@ class Conveyor:
             grown = self._typical // self._connections if self._is_guessed else (self._typical * 7 + loaded.size) // 8
             self._typical, self._is_guessed = max(loaded.size, grown), False
         elif self._is_guessed and not loaded.follow_ups:
-            self._typical = min(
-                self._typical, HELD_BYTES // self._connections
-            )  # where answers hold nothing, each connection may ask
+            # Where answers hold nothing, each connection may ask.
+            self._typical = min(self._typical, HELD_BYTES // self._connections)
         batch.follow_ups = [_Batch(more.run, more.size, self._loop) for more in loaded.follow_ups]
         self._waiting.extendleft(reversed(batch.follow_ups))
         batch.loaded.set_result(loaded)

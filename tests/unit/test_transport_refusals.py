@@ -172,3 +172,17 @@ def test_an_address_that_was_right_may_come_back(requests_mock: Mocker, status: 
     one = welcomed(transport(), requests_mock)
     requests_mock.post(URL, [{"status_code": status}, {"text": GOOD}])
     assert ask(one) == 1
+
+
+@pytest.mark.parametrize("status", [401, 440, 456])
+def test_once_a_sign_in_is_lost_nothing_is_asked_again(requests_mock: Mocker, status: int) -> None:
+    requests_mock.post(URL, [{"text": GOOD}, {"status_code": status}])
+    one = transport()
+    ask(one)
+    with pytest.raises(FatalError, match=str(status)) as lost:
+        ask(one)
+    sent = requests_mock.call_count
+    with pytest.raises(FatalError) as again:
+        ask(one)
+    assert again.value is lost.value
+    assert requests_mock.call_count == sent
