@@ -87,9 +87,19 @@ class Server:
 
 
 @contextmanager
-def exchange(items: int, folders: int = 1, latency: float = 0.0, **options: Any) -> Iterator[Server]:  # noqa: ANN401
-    """Serve a mailbox of so many messages in so many folders; `options` say what each of them holds."""
-    asked = {"items": items, "folders": folders, "latency": latency, "options": options}
+def exchange(
+    items: int,
+    folders: int = 1,
+    latency: float = 0.0,
+    *,
+    remember: bool = False,
+    **options: Any,  # noqa: ANN401
+) -> Iterator[Server]:
+    """Serve a mailbox of so many messages in so many folders; `options` say what each of them holds.
+
+    With `remember` the server makes each answer once, and the mailbox must not change.
+    """
+    asked = {"items": items, "folders": folders, "latency": latency, "remember": remember, "options": options}
     command = [sys.executable, str(HERE / "server.py"), json.dumps(asked)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Server(process)

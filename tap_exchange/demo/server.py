@@ -133,6 +133,7 @@ def serve(
     host: str = "127.0.0.1",
     latency: float = 0.0,
     xsd: str | Path | None = None,
+    endpoint: type[Endpoint] = Endpoint,
 ) -> Iterator[Server]:
     """Serve a world from a thread of this process.
 
@@ -142,12 +143,13 @@ def serve(
         host: a loopback address.
         latency: seconds that each answer takes at least, its making among them.
         xsd: the folder of Microsoft's messages.xsd and types.xsd, to check each request with.
+        endpoint: the class that answers.
 
     Raises:
         Exception: at the end, when the demo itself made a mistake while serving.
     """
     validator = None if xsd is None else Validator(xsd)
-    server = Server(Endpoint(exchange, latency=latency, validator=validator), host, port).start()
+    server = Server(endpoint(exchange, latency=latency, validator=validator), host, port).start()
     try:
         yield server
     finally:

@@ -26,6 +26,7 @@ _ENVELOPE = (
     ' xmlns:t="http://schemas.microsoft.com/exchange/services/2006/types">'
     '<s:Header><t:RequestServerVersion Version="{version}"/>{identity}</s:Header><s:Body>'
 )
+_CLASS = b"ResponseClass="
 _END = "</s:Body></s:Envelope>"
 _IMPERSONATION = (
     "<t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>{address}"
@@ -104,6 +105,16 @@ def _message(node: _Element, operation: str) -> Message:
         f"{operation} was answered neither with success nor with an error",
         code="IncompleteAnswer",
     )
+
+
+def is_all_success(answer: bytes) -> bool:
+    """Tell at a glance, without reading it, that no message of an answer is an error; False when in doubt.
+
+    The schema gives each response message its ResponseClass; a fault has none.
+    """
+    first = answer.find(_CLASS)
+    quote = answer[first + len(_CLASS) : first + len(_CLASS) + 1]
+    return first >= 0 and _CLASS + quote + b"Error" not in answer
 
 
 def server_info(root: _Element) -> ServerInfo | None:

@@ -178,7 +178,7 @@ class Transport:
             if self._lost is not None:
                 raise self._lost
             reply, episode = self._send(question, payload, reading)
-            sound = reply.status == OK and reply.body is not None and b"Error" not in reply.body
+            sound = reply.status == OK and reply.body is not None and soap.is_all_success(reply.body)
             if not sound:
                 # Should this ask to slow down, it has to be known before another takes the place.
                 listed = self._heeded(question, reply, version, episode, each=each, reading=reading)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tap_exchange.ews import xml
 from tap_exchange.ews.errors import (
     ExchangeError,
     FatalError,
@@ -25,6 +26,7 @@ from tests.wire import ANNA, URL, Clock, answer, failure, fault, item, success, 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from lxml.etree import _Element
     from requests_mock import Mocker
 
     from tap_exchange.ews.soap import Message
@@ -92,6 +94,32 @@ def test_a_back_off_is_known_before_another_request_takes_the_place(requests_moc
     requests_mock.post(URL, [BUSY_ANSWERS[shape], {"text": GOOD}])
     ask(one)
     assert held == [7.0, 0.0]
+
+
+def test_an_answer_without_errors_gives_its_place_back_before_it_is_read(
+    requests_mock: Mocker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = transport(clock=Clock())
+    under_way: list[int] = []
+    parse = xml.parse
+
+    def watched(document: bytes) -> _Element:
+        under_way.append(one.pace._under_way)
+        return parse(document)
+
+    monkeypatch.setattr(xml, "parse", watched)
+    busy = failure("GetItem", "ErrorServerBusy", f"<m:MessageXml>{HINT}</m:MessageXml>")
+    loaded = item("A")
+    texts = {
+        answer("GetItem", loaded, loaded): 0,
+        answer("GetItem", loaded, loaded).replace('"', "'"): 0,
+        answer("GetItem", loaded, busy): 1,
+        answer("GetItem", loaded, busy).replace('"', "'"): 1,
+    }
+    requests_mock.post(URL, [{"text": text} for text in texts])
+    for _ in texts:
+        one.call("GetItem", BODY, mailbox=ANNA, read=len, each=True)
+    assert under_way == list(texts.values())
 
 
 def test_throttling_may_be_the_first_answer_of_all(requests_mock: Mocker) -> None:
