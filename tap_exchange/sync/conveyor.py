@@ -54,7 +54,7 @@ class Conveyor:
     What follows a load comes behind it in that order, whenever it becomes known: hence the load that the writer
     waits for is started whatever the bounds say.
 
-    Bounded three ways: batches started and not written, their bytes, and batches waiting to be started.
+    Bounded four ways: batches started and not written, their bytes, batches waiting to be started, and pages.
     A slow target thus stops the loading, and no page waits in memory for another.
     """
 
@@ -73,6 +73,7 @@ class Conveyor:
         self._is_guessed = True
         self._most_started = 8 * connections
         self._most_waiting = 4 * connections
+        self._most_pages = 16 * connections
         self._news = asyncio.Event()
         self._room = asyncio.Condition()
         self._failure: BaseException | None = None
@@ -84,7 +85,7 @@ class Conveyor:
     async def put(self, page: Page) -> asyncio.Future[None]:
         """Add a page behind all others, once there is room; the future is done when it is written whole."""
         async with self._room:
-            await self._room.wait_for(lambda: len(self._waiting) < self._most_waiting or self._failure is not None)
+            await self._room.wait_for(lambda: self._takes_pages() or self._failure is not None)
         if self._failure is not None:
             raise self._failure
         entry = _Entry(page, self._loop)
@@ -105,6 +106,7 @@ class Conveyor:
                 await self._write(entry)
                 self._entries.popleft()
                 entry.written.set_result(None)
+                await self._notify()
         except BaseException as error:
             self._failure = error
             async with self._room:
@@ -151,6 +153,9 @@ class Conveyor:
         """Start waiting loads while the bounds allow, and always one; none for a run that has failed."""
         while self._failure is None and self._waiting and (self._started == 0 or self._has_room()):
             self._begin(self._waiting.popleft())
+
+    def _takes_pages(self) -> bool:
+        return len(self._waiting) < self._most_waiting and len(self._entries) < self._most_pages
 
     def _has_room(self) -> bool:
         coming = self._waiting[0].size or self._typical

@@ -287,6 +287,7 @@ class FolderSync:
             self.followed = answer.last
             if answer.last or self.must_stop():
                 break
+        self.store.run.make_way()
         await written
         await watch_new(self)
 

@@ -92,6 +92,7 @@ class Run:
     resumed_from: str = ""
     _begun: asyncio.Lock = field(init=False)
     _folders_at_once: asyncio.Semaphore = field(init=False)
+    _places: dict[asyncio.Task[None] | None, asyncio.Semaphore] = field(default_factory=dict)
     _deadline: float | None = None
 
     async def go(self) -> None:
@@ -148,10 +149,11 @@ class Run:
         tasks: set[asyncio.Future[None]] = set()
 
         async def one(job: Job) -> None:
+            self._places[asyncio.current_task()] = places
             try:
                 await work(job)
             finally:
-                places.release()
+                self.make_way()
 
         try:
             for job in jobs:
@@ -167,6 +169,12 @@ class Run:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    def make_way(self) -> None:
+        """Let the next job of `each` begin; this one has asked what it had to, and waits to be written."""
+        places = self._places.pop(asyncio.current_task(), None)
+        if places is not None:
+            places.release()
 
     async def _work(self, at_once: int) -> None:
         await self._sync_mailboxes(at_once)

@@ -138,6 +138,23 @@ def test_a_bookmark_never_stands_before_the_records_it_is_true_for(world: tuple[
     assert len(checked) >= 5 * 3
 
 
+def test_folders_are_asked_while_those_before_them_are_loaded() -> None:
+    """Or all connections would come to a stand each time a few folders are done."""
+    exchange = Exchange(seed=1)
+    anna = exchange.add_mailbox(ANNA, password="secret")
+    for folder in [anna.add_folder(f"Inbox/F{number}") for number in range(8)]:
+        folder.fill(20)
+    alone = {"max_connections": 1, "folders_include": ["Inbox/F*"]}
+    with serve(exchange) as server:
+        run_tap_here({**config(server), **alone}).checked()
+        operations = [request.operation for request in server.requests]
+    asked = [index for index, operation in enumerate(operations) if operation == "SyncFolderItems"]
+    assert len(asked) == 8
+    for number, index in enumerate(asked[1:], 1):
+        known, loaded = 5 * number, operations[:index].count("GetItem")
+        assert loaded < known, "nothing was left to load before this folder was asked"
+
+
 def test_a_run_from_any_state_completes_the_tables(world: tuple[Mailbox, Server]) -> None:
     anna, server = world
     parsed = run(server)

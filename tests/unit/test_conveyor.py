@@ -163,6 +163,22 @@ def test_what_is_loaded_and_not_written_is_bounded_in_bytes() -> None:
     assert most <= 3 + 2 + 1
 
 
+def test_no_more_pages_are_taken_while_many_wait_to_be_written() -> None:
+    async def run() -> int:
+        with ThreadPoolExecutor(1) as executor:
+            conveyor = Conveyor(Lines(), executor, 1)
+            putting = [asyncio.ensure_future(conveyor.put(Page())) for _ in range(100)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            taken = sum(one.done() for one in putting)
+            writing = asyncio.ensure_future(conveyor.write_all())
+            await asyncio.gather(*[await one for one in putting])
+            writing.cancel()
+            return taken
+
+    assert asyncio.run(run()) == 16
+
+
 def test_an_error_of_a_load_ends_the_run_before_its_page_ends() -> None:
     moved: list[int] = []
 
