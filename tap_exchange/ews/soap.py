@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .answers import ServerInfo
 from .ask import escape
-from .elements import child_text
+from .elements import child, child_text
 from .errors import IncompleteAnswer
 from .faults import MESSAGES, SOAP, TYPES, Fault, message_fault
 
@@ -59,7 +59,7 @@ def opened(root: _Element) -> tuple[_Element | None, _Element | None]:
     Raises:
         IncompleteAnswer: it is no SOAP envelope with one element in its body.
     """
-    body = root.find(f"{SOAP}Body") if root.tag == f"{SOAP}Envelope" else None
+    body = child(root, f"{SOAP}Body") if root.tag == f"{SOAP}Envelope" else None
     if body is None or len(body) != 1:
         raise IncompleteAnswer("the server's answer is not one of EWS", code="IncompleteAnswer")
     content = body[0]
@@ -79,10 +79,10 @@ def messages(response: _Element, operation: str) -> list[Message]:
             f"{operation} was answered with something else",
             code="IncompleteAnswer",
         )
-    alone = response.find(f"{MESSAGES}ResponseMessage")
+    alone = child(response, f"{MESSAGES}ResponseMessage")
     if alone is not None:  # beside what it is about
         return [Message(response, _message(alone, operation).fault)]
-    listed = response.find(f"{MESSAGES}ResponseMessages")
+    listed = child(response, f"{MESSAGES}ResponseMessages")
     nodes = [response] if listed is None else list(listed)
     if not nodes:
         raise IncompleteAnswer(
