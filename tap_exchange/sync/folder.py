@@ -123,6 +123,12 @@ class FolderSync:
         """Whether the folder's counts may have changed."""
         return self.tally.changes > 0
 
+    @property
+    def count(self) -> int:
+        """How many items the folder holds, by what the feed told and by the count of before."""
+        before = self.mark.get("count", 0) if self.resumed and not self.started_over else 0
+        return before + self.tally.created - self.tally.deleted
+
     def stamp(self) -> str:
         """Return the writing thread's next time."""
         return self.store.run.clock.stamp()

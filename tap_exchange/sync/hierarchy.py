@@ -16,7 +16,7 @@ from tap_exchange.sync.scope import descendants, path_of
 from tap_exchange.sync.walk import ENDLESS, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tap_exchange.ews.answers import Answer, FolderChange, HierarchyPage
     from tap_exchange.sync.bookmarks import FolderMark
@@ -83,13 +83,23 @@ def _not_fed(folders: dict[str, FolderMark]) -> dict[str, FolderMark]:
     return kept
 
 
-async def refresh(store: StoreSync, folder_ids: Iterable[str]) -> None:
-    """Write folders once more whose counts may have changed; the hierarchy's feed does not tell those."""
+async def refresh(store: StoreSync, counts: Mapping[str, int]) -> None:
+    """Write folders once more whose counts may have changed; the hierarchy's feed does not tell those.
+
+    `counts` says how many items each should hold by its own feed. A folder that holds more or less was worked in
+    since: as the feed need not tell of what comes and goes again, its row is owed to the next run, too.
+    """
     tree = Tree(dict(store.mark["folders"]))
-    await _load(store, tree, {folder_id for folder_id in folder_ids if folder_id in tree.folders})
+    await _load(store, tree, {folder_id for folder_id in counts if folder_id in tree.folders})
+
+    def advance() -> None:
+        _settle(tree)
+        for folder_id in tree.records.keys() & tree.folders.keys():
+            if tree.folders[folder_id]["count"] != counts[folder_id]:
+                tree.folders[folder_id]["owed"] = True
+
     if tree.records:
-        page = Page(opening=partial(_rows, store, tree), advance=partial(_settle, tree))
-        await (await store.run.conveyor.put(page))
+        await (await store.run.conveyor.put(Page(opening=partial(_rows, store, tree), advance=advance)))
 
 
 def _settle(tree: Tree) -> None:

@@ -226,7 +226,8 @@ class PageWork:
             folder.mark.pop("pending", None)
         if self.told and any(change.kind != "read_flag" for change in self.changes):
             folder.outdate_view()
-        if self.told and self.changes:
+        # A first page without changes: what the folder is said to hold went before its feed was asked.
+        if self.told and (self.changes or ("sync_state" not in folder.mark and folder.mark.get("count"))):
             folder.mark["owed"] = True
         self.then()
 
