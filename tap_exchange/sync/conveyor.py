@@ -105,7 +105,8 @@ class Conveyor:
                 entry = self._entries[0]
                 await self._write(entry)
                 self._entries.popleft()
-                entry.written.set_result(None)
+                if not entry.written.cancelled():  # by the end of whoever waited for it
+                    entry.written.set_result(None)
                 await self._notify()
         except BaseException as error:
             self._failure = error

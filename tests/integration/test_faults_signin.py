@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -9,12 +10,15 @@ from unittest import mock
 import pytest
 
 from tap_exchange.demo import Exchange, serve
+from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.faults import FolderFails, MailboxFails, On, RequestFails, SignInEnds, TokensEnd
-from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, requests_of, rows_by_id, run, store_row
+from tests.pipeline import run_tap_here
+from tests.trouble import ANNA, config, folder_row, has_all, ids, mailbox, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.server import Server
+    from tap_exchange.demo.soap import Call
     from tests.trouble import Setting
 
 APPLICATION = "11111111-2222-3333-4444-555555555555"
@@ -67,6 +71,32 @@ def test_a_sign_in_refused_once_in_mid_run_is_tried_again(server: Server, inbox:
     ended = run(server, fault).checked()
     assert fault.struck == 1
     has_all(ended, inbox)
+
+
+class BusyAndThenLocked(Fault):
+    """The first of two requests under way should wait for a minute; then the other hears that it is locked out."""
+
+    def __init__(self) -> None:
+        self._loads = 0
+
+    def before(self, call: Call) -> Answer | None:
+        if call.operation != "GetItem":
+            return None
+        self._loads += 1
+        if self._loads == 1:
+            return Answer(503, headers={"Retry-After": "60"}, delay=0.5)
+        return Answer(456, delay=1.0)
+
+
+def test_no_worker_waits_on_when_a_run_has_ended(server: Server) -> None:
+    server.faults.add(BusyAndThenLocked())
+    ended = run_tap_here(config(server, max_connections=2))
+    assert "locked" in ended.stderr.splitlines()[-1]
+    assert server.counts["GetItem"] == 2
+    workers = [thread for thread in threading.enumerate() if thread.name.startswith("exchange")]
+    for worker in workers:
+        worker.join(timeout=10)
+    assert not any(worker.is_alive() for worker in workers)
 
 
 # -- tokens

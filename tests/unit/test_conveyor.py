@@ -179,6 +179,21 @@ def test_no_more_pages_are_taken_while_many_wait_to_be_written() -> None:
     assert asyncio.run(run()) == 16
 
 
+def test_a_page_is_written_whole_though_nobody_waits_for_it_any_more() -> None:
+    async def run() -> list[str]:
+        lines = Lines()
+        with ThreadPoolExecutor(1) as executor:
+            conveyor = Conveyor(lines, executor, 1)
+            (await conveyor.put(page(1, 1))).cancel()
+            written = await conveyor.put(page(2, 1))
+            writing = asyncio.ensure_future(conveyor.write_all())
+            await asyncio.wait({writing, written}, return_when=asyncio.FIRST_COMPLETED)
+            writing.cancel()
+            return lines.lines
+
+    assert asyncio.run(run()) == ["1 opens", "1.0", "end", "2 opens", "2.0", "end"]
+
+
 def test_an_error_of_a_load_ends_the_run_before_its_page_ends() -> None:
     moved: list[int] = []
 
