@@ -74,22 +74,21 @@ def test_a_sign_in_refused_once_in_mid_run_is_tried_again(server: Server, inbox:
 
 
 class BusyAndThenLocked(Fault):
-    """The first of two requests under way should wait for a minute; then the other hears that it is locked out."""
+    """Of two requests under way the second should wait for a while; then the first hears that it is locked out."""
 
-    def __init__(self) -> None:
-        self._loads = 0
+    def __init__(self, first: str) -> None:
+        self._first = first
 
     def before(self, call: Call) -> Answer | None:
         if call.operation != "GetItem":
             return None
-        self._loads += 1
-        if self._loads == 1:
-            return Answer(503, headers={"Retry-After": "60"}, delay=0.5)
-        return Answer(456, delay=1.0)
+        if any(element.get("Id") == self._first for element in call.body.iter("{*}ItemId")):
+            return Answer(456, delay=1.0)
+        return Answer(503, headers={"Retry-After": "25"}, delay=0.5)
 
 
-def test_no_worker_waits_on_when_a_run_has_ended(server: Server) -> None:
-    server.faults.add(BusyAndThenLocked())
+def test_no_worker_waits_on_when_a_run_has_ended(server: Server, inbox: Folder) -> None:
+    server.faults.add(BusyAndThenLocked(inbox.items()[0].id))
     ended = run_tap_here(config(server, max_connections=2))
     assert "locked" in ended.stderr.splitlines()[-1]
     assert server.counts["GetItem"] == 2
