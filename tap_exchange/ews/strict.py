@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .soap import Message
 
+    _ChangesOf = Callable[..., Iterable[_Element]]
+
 _ITEM_ID = f"{TYPES}ItemId"
 _FOLDER_ID = f"{TYPES}FolderId"
 _ITEM_KINDS: dict[str, ItemKind] = {
@@ -51,6 +53,7 @@ _FOLDER_KINDS: dict[str, FolderKind] = {
 }
 NAMELESS = "AnswersWithoutIds"
 """The code of an answer in which no item or folder tells its id: each has to be asked for alone."""
+_TWICE, _THRICE = 2, 3
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -58,43 +61,54 @@ class Feed:
     """Reads the pages of changes of one mailbox.
 
     The schema lets a server leave out an empty list of changes, and an answer that lost its list looks just the
-    same. So the first page without one is asked for again; one that comes so twice shows the server's habit.
+    same. So the first page without one is asked for again; one that comes so twice shows the server's habit. Of a
+    server that was seen to write empty lists each such page has to come so three times.
     """
 
     def __init__(self) -> None:
         self._leaves_out = False
+        self._writes_empty = False
 
     def items(self, sync_state: str | None) -> Callable[[Sequence[Message]], ItemPage]:
         """Return a reader of SyncFolderItems' answers to one call with `sync_state`."""
-        return partial(_item_page, sync_state=sync_state, believed=self._believed_twice())
+        return partial(_item_page, sync_state=sync_state, changes_of=self._changes_of())
 
     def hierarchy(self, sync_state: str | None) -> Callable[[Sequence[Message]], HierarchyPage]:
         """Return a reader of SyncFolderHierarchy's answers to one call with `sync_state`."""
-        return partial(_hierarchy_page, sync_state=sync_state, believed=self._believed_twice())
+        return partial(_hierarchy_page, sync_state=sync_state, changes_of=self._changes_of())
 
-    def _believed_twice(self) -> Callable[[], bool]:
-        asked = False
+    def _changes_of(self) -> _ChangesOf:
+        asked = 0
 
-        def believed() -> bool:
+        def changes_of(message: _Element, *, last: bool, moved: bool) -> Iterable[_Element]:
             nonlocal asked
-            self._leaves_out = self._leaves_out or asked
-            asked = True
-            return self._leaves_out
+            changes = _one_at_most(message, f"{MESSAGES}Changes")
+            if changes is not None:
+                self._writes_empty = self._writes_empty or not len(changes)
+                return changes
+            if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
+                raise _incomplete("a page of changes without its changes")
+            if moved and not self._leaves_out:
+                asked += 1
+                if asked < (_THRICE if self._writes_empty else _TWICE):
+                    raise _incomplete("a page with a new sync state and without a list of changes")
+                self._leaves_out = not self._writes_empty
+            return ()
 
-        return believed
+        return changes_of
 
 
-def _item_page(messages: Sequence[Message], sync_state: str | None, believed: Callable[[], bool]) -> ItemPage:
+def _item_page(messages: Sequence[Message], sync_state: str | None, changes_of: _ChangesOf) -> ItemPage:
     message = _only(messages)
     state, last = _state(message, "IncludesLastItemInRange", sync_state)
-    changes = _changes(message, last=last, moved=state != sync_state, believed=believed)
+    changes = changes_of(message, last=last, moved=state != sync_state)
     return ItemPage(tuple([_item_change(node) for node in changes]), state, last)
 
 
-def _hierarchy_page(messages: Sequence[Message], sync_state: str | None, believed: Callable[[], bool]) -> HierarchyPage:
+def _hierarchy_page(messages: Sequence[Message], sync_state: str | None, changes_of: _ChangesOf) -> HierarchyPage:
     message = _only(messages)
     state, last = _state(message, "IncludesLastFolderInRange", sync_state)
-    changes = _changes(message, last=last, moved=state != sync_state, believed=believed)
+    changes = changes_of(message, last=last, moved=state != sync_state)
     return HierarchyPage(tuple([_folder_change(node) for node in changes]), state, last)
 
 
@@ -119,17 +133,6 @@ def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bo
             action=Action.BACK_OFF,
         )
     return state, last
-
-
-def _changes(message: _Element, *, last: bool, moved: bool, believed: Callable[[], bool]) -> Iterable[_Element]:
-    changes = _one_at_most(message, f"{MESSAGES}Changes")
-    if changes is not None:
-        return changes
-    if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
-        raise _incomplete("a page of changes without its changes")
-    if moved and not believed():
-        raise _incomplete("a page with a new sync state and without a list of changes")
-    return ()
 
 
 _BESIDE_CHANGES = frozenset(

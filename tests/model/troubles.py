@@ -10,8 +10,9 @@ import os
 import random
 import signal
 import threading
+from collections import Counter
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from unittest import mock
 
 from tap_exchange.demo.faultplan import Answer, Fault
@@ -58,6 +59,8 @@ if TYPE_CHECKING:
 
     Trouble = Callable[[int, World], Fault]
 
+T = TypeVar("T")
+
 BUSY = (
     "ErrorServerBusy", "ErrorInternalServerTransientError", "ErrorTimeoutExpired", "ErrorMailboxMoveInProgress",
     "ErrorMailboxStoreUnavailable", "ErrorMailboxFailover", "ErrorConnectionFailed", "ErrorADUnavailable",
@@ -70,8 +73,19 @@ OUT = ("ErrorNonExistentMailbox", "ErrorAccountDisabled", "ErrorPasswordExpired"
 PAGES = "SyncFolderItems"
 
 
-def _one(seed: int, of: tuple[str, ...]) -> str:
+def _one(seed: int, of: tuple[T, ...]) -> T:
     return of[seed % len(of)]
+
+
+def _not_twice() -> Callable[[Request], bool]:
+    """Spare each second page of a folder: without its changes twice, a page has none as far as a tap can know."""
+    due: Counter[tuple[str, ...]] = Counter()
+
+    def spare(request: Request) -> bool:
+        due[request.folders] += 1
+        return due[request.folders] % 2 == 1
+
+    return spare
 
 
 def _some(seed: int, world: World) -> list[Item]:
@@ -120,8 +134,9 @@ TROUBLES: dict[str, Trouble] = {
     "stopped batches": _messages(stopped_after(1), stopped_after(0), operation="GetItem", chance=0.3),
     "loads that answer something else": _messages(too_few, too_many, one_twice, of_another_item, operation="GetItem"),
     "loads out of order": _messages(out_of_order, operation="GetItem", chance=0.5),
-    "pages without a part": _messages(
-        without("SyncState"), without("SyncState", emptied=True), without("Changes"), operation=PAGES
+    "pages without a part": lambda seed, _: Messages(
+        _one(seed, (without("SyncState"), without("SyncState", emptied=True), without("Changes"))),
+        On(PAGES, chance=0.1, seed=seed, where=_not_twice()),
     ),
     "errors that hold a new state": _messages(
         called("ErrorInternalServerError"), called("ErrorMailboxStoreUnavailable"), operation=SYNC_CALLS

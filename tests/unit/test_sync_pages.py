@@ -93,6 +93,17 @@ def test_a_page_that_lost_its_list_of_changes_is_not_taken_for_an_empty_one(requ
     assert len(mailbox().sync_items("F", "S1").changes) == 1
 
 
+def test_a_server_that_writes_empty_lists_has_to_leave_one_out_three_times(requests_mock: Mocker) -> None:
+    whole = page(CREATE, state="S9")
+    lost = whole[: whole.index("<m:Changes>")] + whole[whole.index("</m:Changes>") + len("</m:Changes>") :]
+    asked = mailbox()
+    requests_mock.post(URL, [{"text": page(state="S1")}, *[{"text": lost}] * 2, {"text": whole}, *[{"text": lost}] * 3])
+    assert asked.sync_items("F", "S0").changes == ()
+    assert len(asked.sync_items("F", "S1").changes) == 1
+    assert asked.sync_items("F", "S1").changes == ()
+    assert requests_mock.call_count == 7
+
+
 def test_a_page_without_changes_or_a_new_state_is_an_empty_one(requests_mock: Mocker) -> None:
     requests_mock.post(URL, text=page(state="S1").replace("<m:Changes></m:Changes>", ""))
     assert mailbox().sync_items("F", "S1").changes == ()
