@@ -76,6 +76,7 @@ async def begin(folder: FolderSync) -> None:
 async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     """Sync a folder that has a state: follow it, then bring the tables to the date that the user wants now."""
     start = folder.since.start
+    _promise_no_more(folder.mark, start)
     await folder.follow(folder.mark["sync_state"], adopt=not stale)
     if folder.must_stop():
         return
@@ -94,6 +95,15 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     if done and start == EVERYTHING:
         folder.mark.pop("dates", None)
     folder.followed = folder.followed and done
+
+
+def _promise_no_more(mark: FolderMark, start: str) -> None:
+    """Note that older items are not sure to be in the tables, before the first of them is written as out of scope."""
+    if start == EVERYTHING:
+        return
+    dates = mark.setdefault("dates", {"since": EVERYTHING, "lowest": EVERYTHING})
+    if dates.get("since", NOTHING) < start:
+        dates["since"] = start
 
 
 async def _walk(folder: FolderSync) -> tuple[IdSet, str] | None:
@@ -218,8 +228,6 @@ async def _push_out(folder: FolderSync, dates: DatesMark, start: str) -> bool:
 
     def advance() -> None:
         dates["lowest"] = start
-        if dates.get("since", NOTHING) < start:
-            dates["since"] = start
         dates.pop("after", None)
 
     await (await folder.store.run.conveyor.put(Page(advance=advance)))

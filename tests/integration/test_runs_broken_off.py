@@ -89,6 +89,23 @@ def test_what_a_lost_run_with_a_later_date_pushed_out_comes_back_with_the_former
     assert world.shown == {f"mail {number}" for number in range(6)} | {"old"}
 
 
+@pytest.mark.parametrize("former", [{}, {"start_date": "2025-01-01"}], ids=["everything", "an earlier date"])
+@pytest.mark.parametrize("told_by", ["the feed", "the listing"])
+def test_what_a_run_with_a_later_date_pushed_out_before_it_was_broken_off_comes_back_with_the_former_date(
+    world: Kept, former: dict[str, str], told_by: str
+) -> None:
+    old = world.mail("old", datetime(2025, 6, 1, tzinfo=timezone.utc))
+    world.run(**former)
+    if told_by == "the feed":
+        old.update(Importance="High")
+    later = world.run_only(**BEFORE_ALL)
+    broken_off_after(world, later, "item_changes", change_type="out_of_scope")
+    world.run(**former)
+    assert world.shown == {f"mail {number}" for number in range(6)} | {"old"}
+    world.run(**former)
+    assert not world.counts("GetItem")
+
+
 @pytest.mark.parametrize("dates", [{}, BEFORE_ALL], ids=["everything", "with a date"])
 def test_a_fill_whose_states_are_lost_takes_nothing_from_the_former_settings(
     world: Kept, dates: dict[str, str]
