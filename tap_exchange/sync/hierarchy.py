@@ -245,6 +245,7 @@ def page_of(store: StoreSync, tree: Tree, state: str | None, *, anew: bool) -> P
 
 
 def _rows(store: StoreSync, tree: Tree) -> Iterator[Row]:
+    known = store.mark["folders"]
     for folder_id, answer in tree.records.items():
         mark = tree.folders.get(folder_id)
         if mark is None:
@@ -255,7 +256,8 @@ def _rows(store: StoreSync, tree: Tree) -> Iterator[Row]:
         record["path"] = path_of(folder_id, tree.folders)
         record["excluded_at"] = mark.get("excluded")
         record["deleted_at"] = None
-        record["origin"] = "feed" if folder_id in tree.fed else "fill"
+        # Of a folder that the bookmark knows the feed will tell whatever happens to it, should this STATE be lost.
+        record["origin"] = "feed" if folder_id in tree.fed and folder_id not in known else "fill"
         yield Row("folders", record)
 
 

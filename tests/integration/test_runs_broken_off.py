@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange
+from tap_exchange.demo.faults import On, RequestFails
 from tests.kept import ANNA, Kept, kept
 
 if TYPE_CHECKING:
@@ -130,3 +131,14 @@ def test_a_store_that_a_lost_run_read_again_stays_out_of_the_views(world: Kept) 
     world.load(world.run_only(**both))  # and its states are lost
     world.run()
     assert world.shown == kept
+
+
+def test_folders_that_a_lost_run_told_anew_stay_in_the_views(world: Kept) -> None:
+    world.run()
+    folders = world.live("folders").keys()
+    world.server.faults.add(RequestFails("ErrorInvalidSyncStateData", On("SyncFolderHierarchy", state=True)))
+    world.load(world.run_only())  # and its states are lost
+    world.server.faults.clear()
+    world.run()
+    assert world.live("folders").keys() == folders
+    assert len(world.shown) == 6
