@@ -100,17 +100,18 @@ def kept(tables: JSONLines, exchange: Exchange, **settings: Any) -> Iterator[Kep
 
 
 class On(Fault):
-    """Do something when an operation is asked for the n-th time, before it is answered."""
+    """Do something when an operation is asked for the n-th time, of a folder if one is given, before it is answered."""
 
-    def __init__(self, operation: str, number: int, act: Callable[[], object]) -> None:
+    def __init__(self, operation: str, number: int, act: Callable[[], object], folder: str | None = None) -> None:
         self.operation = operation
+        self.of_folder = folder
         self.number = number
         self.act = act
         self.seen = 0
 
     def before(self, call: Call) -> Answer | None:
         """Count the requests, and do it at the one it is for."""
-        if call.operation == self.operation:
+        if call.operation == self.operation and (self.of_folder is None or self.of_folder in call.record.folders):
             self.seen += 1
             if self.seen == self.number:
                 self.act()

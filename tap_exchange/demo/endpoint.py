@@ -188,6 +188,7 @@ class Endpoint:
         if self.compress and answer.compress and accepted and len(answer.body) > WORTH_COMPRESSING:
             answer.body = gzip.compress(answer.body, 1, mtime=0)
             answer.headers = {**answer.headers, "Content-Encoding": "gzip"}
+            answer.compress = False  # any more, should it be sent again
 
 
 async def _until(moment: float) -> None:

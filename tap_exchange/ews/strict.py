@@ -53,7 +53,6 @@ _FOLDER_KINDS: dict[str, FolderKind] = {
 }
 NAMELESS = "AnswersWithoutIds"
 """The code of an answer in which no item or folder tells its id: each has to be asked for alone."""
-_TWICE, _THRICE = 2, 3
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -90,7 +89,8 @@ class Feed:
                 raise _incomplete("a page of changes without its changes")
             if moved and not self._leaves_out:
                 asked += 1
-                if asked < (_THRICE if self._writes_empty else _TWICE):
+                needed = 3 if self._writes_empty else 2
+                if asked < needed:
                     raise _incomplete("a page with a new sync state and without a list of changes")
                 self._leaves_out = not self._writes_empty
             return ()

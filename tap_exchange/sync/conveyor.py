@@ -110,8 +110,7 @@ class Conveyor:
                 await self._notify()
         except BaseException as error:
             self._failure = error
-            async with self._room:
-                self._room.notify_all()
+            await self._notify()
             raise
 
     async def _write(self, entry: _Entry) -> None:

@@ -43,8 +43,13 @@ if TYPE_CHECKING:
 
 def reaches_elsewhere(mark: FolderMark, since: Since) -> bool:
     """Return whether a folder's tables reach back to another date than the one that is wanted."""
-    dates = mark.get("dates") or {"since": EVERYTHING, "lowest": EVERYTHING}
+    dates = mark.get("dates") or _whole()
     return not dates.get("since", NOTHING) == dates["lowest"] == since.start
+
+
+def _whole() -> DatesMark:
+    """Return how far back the tables of a folder reach of which everything was wanted so far."""
+    return {"since": EVERYTHING, "lowest": EVERYTHING}
 
 
 def is_dated(folder: FolderSync) -> bool:
@@ -82,9 +87,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
         return
     if not folder.stale_streams():  # any more: the state was refused, and the folder is started over
         stale = frozenset()
-    if "dates" not in folder.mark:  # everything was wanted so far
-        folder.mark["dates"] = {"since": EVERYTHING, "lowest": EVERYTHING}
-    dates = folder.mark["dates"]
+    dates = folder.mark.setdefault("dates", _whole())
     done = True
     if start > dates["lowest"]:
         done = await _push_out(folder, dates, start)
@@ -101,7 +104,7 @@ def _promise_no_more(mark: FolderMark, start: str) -> None:
     """Note that older items are not sure to be in the tables, before the first of them is written as out of scope."""
     if start == EVERYTHING:
         return
-    dates = mark.setdefault("dates", {"since": EVERYTHING, "lowest": EVERYTHING})
+    dates = mark.setdefault("dates", _whole())
     if dates.get("since", NOTHING) < start:
         dates["since"] = start
 

@@ -82,7 +82,7 @@ class BusyAndThenLocked(Fault):
     def before(self, call: Call) -> Answer | None:
         if call.operation != "GetItem":
             return None
-        if any(element.get("Id") == self._first for element in call.body.iter("{*}ItemId")):
+        if self._first in call.record.ids:
             return Answer(456, delay=1.0)
         return Answer(503, headers={"Retry-After": "25"}, delay=0.5)
 

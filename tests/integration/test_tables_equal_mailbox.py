@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_exchange.demo import Exchange, serve
-from tap_exchange.demo.faultplan import Fault
+from tests.kept import On
 from tests.live import views_anew
 from tests.pipeline import Kill, State, TapRun, run_pipeline, run_tap, run_tap_here
 from tests.truth import differences, shown, shown_folders, true_folders, truth
@@ -23,7 +23,6 @@ from tests.truth import differences, shown, shown_folders, true_folders, truth
 if TYPE_CHECKING:
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
-    from tap_exchange.demo.soap import Call
     from tests.postgres import Database
     from tests.warehouses import JSONLines
 
@@ -266,29 +265,12 @@ def test_excluded_folders_leave_the_views_and_come_back_whole(kept: Copy) -> Non
     kept.check()
 
 
-class Meanwhile(Fault):
-    """Do something once, right before the server answers an operation."""
-
-    def __init__(self, operation: str, todo: Callable[[], object], where: str = "") -> None:
-        self._operation, self._todo, self._where = operation, todo, where
-        self.done = False
-
-    def before(self, call: Call) -> None:
-        if call.operation == self._operation and not self.done and self._where in ids_of(call):
-            self.done = True
-            self._todo()
-
-
-def ids_of(call: Call) -> list[str]:
-    return ["", *(element.get("Id", "") for element in call.body.iter("{*}FolderId"))]
-
-
 def test_a_folder_whose_items_go_before_its_first_page_is_told_with_its_count(kept: Copy) -> None:
     calendar = kept.anna.folder("calendar")
-    fault = Meanwhile("SyncFolderItems", calendar.items()[0].delete, calendar.id)
+    fault = On("SyncFolderItems", 1, calendar.items()[0].delete, calendar.id)
     kept.server.faults.add(fault)
     kept.run()
-    assert fault.done
+    assert fault.seen
     kept.check()
 
 
@@ -296,10 +278,10 @@ def test_what_comes_after_a_folder_was_asked_and_goes_before_the_next_run_is_not
     kept.run()
     inbox, short_lived = kept.anna.folder("inbox"), []
     inbox.add("Message", Subject="stays")
-    fault = Meanwhile("GetFolder", lambda: short_lived.append(inbox.add("Message", Subject="goes")), inbox.id)
+    fault = On("GetFolder", 1, lambda: short_lived.append(inbox.add("Message", Subject="goes")), inbox.id)
     kept.server.faults.add(fault)
     kept.run()
-    assert fault.done
+    assert fault.seen
     short_lived[0].delete()
     kept.run()
     kept.check()

@@ -86,16 +86,19 @@ def test_a_page_without_a_list_of_changes_is_asked_for_again_until_that_is_known
         assert requests_mock.call_count == requests
 
 
+def without_changes(whole: str) -> str:
+    return whole[: whole.index("<m:Changes>")] + whole[whole.index("</m:Changes>") + len("</m:Changes>") :]
+
+
 def test_a_page_that_lost_its_list_of_changes_is_not_taken_for_an_empty_one(requests_mock: Mocker) -> None:
     whole = page(CREATE, state="S9")
-    start, end = whole.index("<m:Changes>"), whole.index("</m:Changes>") + len("</m:Changes>")
-    requests_mock.post(URL, [{"text": whole[:start] + whole[end:]}, {"text": whole}])
+    requests_mock.post(URL, [{"text": without_changes(whole)}, {"text": whole}])
     assert len(mailbox().sync_items("F", "S1").changes) == 1
 
 
 def test_a_server_that_writes_empty_lists_has_to_leave_one_out_three_times(requests_mock: Mocker) -> None:
     whole = page(CREATE, state="S9")
-    lost = whole[: whole.index("<m:Changes>")] + whole[whole.index("</m:Changes>") + len("</m:Changes>") :]
+    lost = without_changes(whole)
     asked = mailbox()
     requests_mock.post(URL, [{"text": page(state="S1")}, *[{"text": lost}] * 2, {"text": whole}, *[{"text": lost}] * 3])
     assert asked.sync_items("F", "S0").changes == ()
