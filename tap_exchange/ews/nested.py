@@ -141,10 +141,10 @@ def headers(element: Element, _problems: Problems) -> list[dict[str, str | None]
     return [{"name": child.get(HEADER_NAME), "value": child.text or ""} for child in element.iterchildren("*")]
 
 
-def time_zone(element: Element, _problems: Problems) -> dict[str, Any]:
+def time_zone(element: Element, problems: Problems) -> dict[str, Any]:
     """Read a time zone: its id and names, and its definition when Windows does not know the id."""
     zone, name = element.get("Id"), element.get("Name")
-    definition = tree(element) if len(element) and not is_windows_zone(zone) else None
+    definition = tree_object(element, problems) if len(element) and not is_windows_zone(zone) else None
     return {"id": zone, "name": name, "iana": iana_name(zone, name), "definition": definition}
 
 

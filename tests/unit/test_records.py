@@ -322,6 +322,11 @@ def test_a_zone_that_windows_does_not_know_keeps_its_definition() -> None:
     assert record["end_time_zone"]["definition"]["Periods"]["Period"]["@Bias"] == "-PT60M"
 
 
+def test_a_zone_whose_definition_is_no_element_is_an_object_all_the_same() -> None:
+    record = convert("calendar_items", "CalendarItem", '<t:EndTimeZone Id="Moon"><!-- nothing --></t:EndTimeZone>')
+    assert record["end_time_zone"]["definition"] == {"#text": ""}
+
+
 def test_a_tasks_recurrence_may_be_a_regeneration() -> None:
     record = convert(
         "tasks",
