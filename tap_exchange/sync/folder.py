@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+UNREADABLE = "No permission to read this folder."
 REFUSALS = (1.0, 3.0)
 """Pauses in seconds after a refused state; refused once more after the last, the folder is started over."""
 
@@ -222,7 +223,8 @@ class FolderSync:
                 await self.store.bury(self.place, self.mark)
                 self.outcome = Outcome("gone", error.code, "The folder was deleted.")
             elif error.code == "ErrorAccessDenied":
-                self.outcome = Outcome("skipped", error.code, "No permission to read this folder.")
+                self.outcome = Outcome("skipped", error.code, UNREADABLE)
+                self.store.warn(f"folder {self.name}: {UNREADABLE} It is skipped; what the tables hold of it stays.")
             else:
                 self.fail(error)
         except ExchangeError as error:

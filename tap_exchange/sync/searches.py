@@ -101,7 +101,7 @@ async def list_searches(store: StoreSync, searches: Searches) -> None:
     await asyncio.sleep(max(0.0, searches.at + TICK - time.monotonic()))
 
     async def one(job: tuple[str, FolderMark]) -> None:
-        await store.sync_folder({}, job, partial(_list_members, probe=searches.probes[job[0]]))
+        await store.sync_folder(job, partial(_list_members, probe=searches.probes[job[0]]))
 
     store.run.progress.folders += len(due)
     await store.run.each(due, one)

@@ -56,6 +56,8 @@ class StoreSync:
     error: ExchangeError | None = None
     known_items: dict[str, str] = field(default_factory=dict)
     folders_failed: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    """Items of each folder whose feed told of changes, by what it told."""
     lacks: bool = False
     """Whether the mailbox has no such store."""
 
@@ -140,7 +142,7 @@ class StoreSync:
         if self.run.sample:
             todo = one_of_each_type(todo)
         self.run.progress.folders += len(todo)
-        await self.run.each(todo, partial(self.sync_folder, {}, story=sync_public))
+        await self.run.each(todo, partial(self.sync_folder, story=sync_public))
         if self.error is not None:
             await self._put_row()
 
@@ -171,15 +173,12 @@ class StoreSync:
             todo = one_of_each_type(todo)
         self.run.progress.folders += len(todo)
         self.run.progress.expected += sum(mark.get("count", 0) for _, mark in todo if "sync_state" not in mark)
-        changed: dict[str, int] = {}
-        await self.run.each(todo, partial(self.sync_folder, changed))
+        await self.run.each(todo, self.sync_folder)
         owed = {key: mark.get("count", 0) for key, mark in self.mark["folders"].items() if mark.get("owed")}
         if self.error is None and not self.run.sample:
-            await refresh(self, owed | changed)
+            await refresh(self, owed | self.counts)
 
-    async def sync_folder(
-        self, changed: dict[str, int], job: tuple[str, FolderMark], story: Story | None = None
-    ) -> None:
+    async def sync_folder(self, job: tuple[str, FolderMark], story: Story | None = None) -> None:
         """Sync one folder, as its feed or another story tells it."""
         folder_id, mark = job
         if self.must_stop():
@@ -193,7 +192,7 @@ class StoreSync:
         if folder.error is not None:
             self.fail_folder(f"folder {folder.name}: {folder.error}")
         if folder.changed:
-            changed[folder_id] = folder.count
+            self.counts[folder_id] = folder.count
 
     def fail_folder(self, text: str) -> None:
         """Note that a folder failed, in words without its name."""

@@ -308,6 +308,7 @@ def test_a_folder_without_permission_is_skipped_and_the_others_go_on(server: Ser
         server, FolderFails("ErrorAccessDenied", inbox, On("SyncFolderItems")), folders_include=["inbox", "sentitems"]
     ).checked()
     assert folder_row(ended, inbox)["status"] == "skipped"
+    assert "folder inbox: No permission to read this folder. It is skipped" in ended.stderr
     has_all(ended, sent)
 
 
