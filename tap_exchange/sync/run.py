@@ -158,9 +158,8 @@ class Run:
         try:
             for job in jobs:
                 await places.acquire()
-                done = {task for task in tasks if task.done()}
-                tasks -= done
-                for task in done:
+                for task in [task for task in tasks if task.done()]:
+                    tasks.remove(task)
                     task.result()
                 tasks.add(asyncio.ensure_future(one(job)))
             for task in asyncio.as_completed(list(tasks)):

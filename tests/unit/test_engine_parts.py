@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import string
 from datetime import datetime, timedelta, timezone
 
@@ -16,6 +18,7 @@ from tap_exchange.sync.clock import Clock
 from tap_exchange.sync.fill import IdSet
 from tap_exchange.sync.keys import shard_of, surrogate
 from tap_exchange.sync.loader import tenths
+from tap_exchange.sync.run import Run
 from tap_exchange.sync.scope import Scope, descendants, path_of
 
 IDS = st.text(string.ascii_letters, min_size=1, max_size=6)
@@ -143,3 +146,21 @@ def test_a_selection_is_kept_as_long_as_a_folder_names_it() -> None:
     bookmarks.keep_selection("newer", {"streams": {}})
     assert bookmarks.selection("old") is None
     assert bookmarks.selection("new") is not None
+
+
+def test_of_folders_that_fail_together_one_is_raised_and_none_goes_unheard() -> None:
+    run = object.__new__(Run)
+    run._places = {}
+    unheard: list[object] = []
+
+    async def fail(number: int) -> None:
+        raise ValueError(number)
+
+    async def work() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: unheard.append(told))
+        await run.each(range(5), fail, at_once=3)
+
+    with pytest.raises(ValueError, match=r"[012]"):
+        asyncio.run(work())
+    gc.collect()
+    assert not unheard
