@@ -75,6 +75,7 @@ class FolderMark(TypedDict, total=False):
     content: str
     viewed_at: str
     view: str
+    view_tried: str
     view_corrupt: dict[str, CorruptMark]
 
 

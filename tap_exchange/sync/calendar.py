@@ -220,9 +220,17 @@ class ViewWork:
         mark = self.folder.mark
         mark["viewed_at"] = self.stamp
         if self.true_for is not None:
-            mark["view"] = self.true_for
+            self._settle(mark, self.true_for)
         if not mark.get("view_corrupt"):
             mark.pop("view_corrupt", None)
+
+    def _settle(self, mark: FolderMark, name: str) -> None:
+        """Note what the view is true for; one that lacks the series of an occurrence is taken once more before."""
+        if self.loader.masters.failed and mark.get("view_tried") != name:
+            mark["view_tried"] = name
+            return
+        mark["view"] = name
+        mark.pop("view_tried", None)
 
     def _break(self, error: Exception) -> None:
         self.broken = True

@@ -50,6 +50,8 @@ class Masters:
     _keys: dict[Series, str | None] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _is_told: bool = True
+    failed: bool = False
+    """Whether asking for a series failed: its master is broken, or the server was in trouble."""
 
     def name(self, records: Sequence[Record]) -> None:
         """Put into each record the key of its series' master, None for a single item."""
@@ -75,9 +77,9 @@ class Masters:
             try:
                 found.update(masters(self.wire, batch))
             except FAILS_AS_A_WHOLE:
-                if len(batch) > 1:
-                    for item_id in batch:
-                        found.update(self._ask([item_id]))
+                self.failed = self.failed or len(batch) == 1
+                for item_id in batch if len(batch) > 1 else ():
+                    found.update(self._ask([item_id]))
             except FolderError as error:
                 if error.action is not Action.OUR_BUG:
                     raise

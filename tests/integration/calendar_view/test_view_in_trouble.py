@@ -159,6 +159,34 @@ def test_a_server_that_cannot_tell_series_gives_the_rest(kept: Calendars) -> Non
     assert len([request for request in kept.asked("GetItem") if "" in request.ids]) <= 4
 
 
+class FailsForMasters(Fault):
+    """A server that fails whenever it is asked for the master of a series."""
+
+    def before(self, call: Call) -> Answer | None:
+        if call.record.operation == "GetItem" and "" in call.record.ids:
+            raise SoapFault("ErrorInternalServerError")
+        return None
+
+
+def test_series_that_could_not_be_told_for_a_while_are_told_by_the_next_run(kept: Calendars) -> None:
+    furnish(kept)
+    run = kept.run(FailsForMasters())
+    assert {row["series_item_key"] for row in run.of("calendar_view")} == {None}
+    kept.run()
+    kept.check()
+    kept.run()
+    assert not kept.views_listed
+
+
+def test_series_that_can_never_be_told_are_asked_for_twice(kept: Calendars) -> None:
+    furnish(kept)
+    kept.run(FailsForMasters())
+    kept.run(FailsForMasters())
+    assert kept.views_listed
+    kept.run(FailsForMasters())
+    assert not kept.views_listed
+
+
 def test_a_calendar_whose_feed_is_broken_is_viewed_by_its_listing(kept: Calendars) -> None:
     furnish(kept)
     broken = FolderFails("ErrorCorruptData", kept.calendar, On("SyncFolderItems"))  # whatever is ignored
