@@ -84,6 +84,14 @@ class FolderInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Distinguished names by folder id; `whole` unless some could not be told, for now or by this server."""
+
+    names: dict[str, str]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class FolderChange:
     """One change of the hierarchy; `element` is None for a delete, the rest as the server tells."""
 

@@ -49,6 +49,11 @@ def may_lack(code: str) -> bool:
     return action_of(code) is Action.OUR_BUG or code in _LACKING
 
 
+def took_too_long(code: str) -> bool:
+    """Tell whether a request was given up for its time, not for its size: the server may have been slow for now."""
+    return action_of(code) is Action.BACK_OFF or code == "Timeout"
+
+
 class FatalError(ExchangeError):
     """Nothing of this run can succeed: sign-in, permission, EWS switched off, a wrong address."""
 

@@ -22,6 +22,7 @@ from .answers import (
     HierarchyPage,
     ItemChange,
     ItemPage,
+    Names,
     PartedShape,
     ServerInfo,
     ShapeLike,
@@ -81,10 +82,11 @@ class Mailbox:
         """What the server said of itself in the latest answer, None before the first."""
         return self.transport.server(self.address)
 
-    def resolve(self) -> str:
-        """Tell the primary SMTP address in lower case; the given one when the server cannot say.
+    def resolve(self) -> str | None:
+        """Tell the primary SMTP address in lower case: the given one when the directory knows none.
 
-        Nobody can be impersonated by another address of his: for one an account has to ask as itself.
+        None when there is no directory, or one that is closed to this account or in trouble. Nobody can be impersonated
+        by another address of his: for one an account has to ask as itself.
         """
         try:
             found = self._resolve(None)
@@ -93,8 +95,8 @@ class Mailbox:
                 found = self._resolve("")
                 if found is None:
                     raise
-            elif error.unsupported or error.code == "ErrorAccessDenied":
-                found = None  # a server without a directory, or with one that is closed to this account
+            elif error.unsupported or error.code == "ErrorAccessDenied" or error.action is Action.QUARANTINE:
+                return None
             else:
                 raise
         return found or self.address.lower()
@@ -113,7 +115,7 @@ class Mailbox:
         fault = messages[0].fault
         if fault is None or fault.code == "ErrorNameResolutionMultipleResults":
             return strict.mailbox_address(messages, self.address)
-        if fault.action is Action.MAILBOX_OUT and fault.code != "ErrorAccessDenied":
+        if not fault.code.startswith("ErrorNameResolution"):
             raise error_for(fault, "ResolveNames", self.address, Level.MAILBOX)
         return None
 
@@ -143,7 +145,7 @@ class Mailbox:
             read=strict.root_folder,
         )
 
-    def distinguished(self) -> dict[str, str]:
+    def distinguished(self) -> Names:
         """Map folder ids to distinguished names, of all the store has; one request as a rule.
 
         A server that refuses the request for a word that it lacks is asked with fewer of them; where
@@ -153,10 +155,10 @@ class Mailbox:
         tries = [(names, ask.ID_ONLY_FOLDERS) for names in lists]
         if self._names_folders():
             tries = [(names, ask.NAMED_FOLDERS) for names in lists[:1]] + tries
-        for names, shape in tries:
+        for number, (names, shape) in enumerate(tries):
             ids = ask.distinguished_ids(names, self._owner)
             try:
-                return self.transport.call(
+                told = self.transport.call(
                     "GetFolder",
                     ask.get_folder(ids, shape),
                     mailbox=self.address,
@@ -167,8 +169,10 @@ class Mailbox:
             except ExchangeError as error:
                 if not error.unsupported:
                     raise
+            else:
+                return Names(told.names, whole=told.whole and number == 0)
         log.warning("The server refuses to tell distinguished folders: none is known by such a name.")
-        return {}
+        return Names({}, whole=False)
 
     def _names_folders(self) -> bool:
         server = self.server

@@ -29,7 +29,9 @@ TRIES = 3
 
 
 def masters(mailbox: Mailbox, occurrence_ids: Sequence[str]) -> dict[str, str | None]:
-    """Tell the id of each occurrence's master, None where the server cannot tell; `MOST_ASKED` ids at most.
+    """Tell the id of each occurrence's master, None where it has none; `MOST_ASKED` ids at most.
+
+    Occurrences that are answered with an error are left out.
 
     Raises:
         ExchangeError: the whole request failed; `splittable` when fewer ids may succeed.
@@ -51,7 +53,7 @@ def masters(mailbox: Mailbox, occurrence_ids: Sequence[str]) -> dict[str, str | 
                 left.append(asked)
                 if attempt == TRIES:
                     raise error_for(fault, "GetItem", mailbox.address, Level.ITEMS)
-            else:
+            elif fault is None:
                 found[asked] = master
         if not left:
             break

@@ -22,6 +22,7 @@ from .answers import (
     HierarchyPage,
     ItemChange,
     ItemPage,
+    Names,
 )
 from .elements import child
 from .errors import FolderError, IncompleteAnswer
@@ -349,8 +350,8 @@ def root_folder(messages: Sequence[Message]) -> FolderInfo:
     )
 
 
-def distinguished(messages: Sequence[Message], names: Sequence[str]) -> dict[str, str]:
-    """Map folder ids to the distinguished names they were asked by; errors are left out.
+def distinguished(messages: Sequence[Message], names: Sequence[str]) -> Names:
+    """Map folder ids to the distinguished names they were asked by; a folder that fails for now leaves a doubt.
 
     A folder that says its own name is believed; position decides for the others.
     """
@@ -363,7 +364,8 @@ def distinguished(messages: Sequence[Message], names: Sequence[str]) -> dict[str
             own = folder.findtext(f"{TYPES}DistinguishedFolderId")
             # The root is one folder under several names: the first asked one stays.
             found.setdefault(identity(folder, _FOLDER_ID)[0], own or name)
-    return found
+    faults = [message.fault for message in messages if message.fault is not None]
+    return Names(found, whole=not any(fault.action in {Action.QUARANTINE, Action.BACK_OFF} for fault in faults))
 
 
 def found_items(

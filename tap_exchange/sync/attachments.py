@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, RequestTooBig, Stopped, item_action
+from tap_exchange.ews.errors import ExchangeError, FatalError, RequestTooBig, Stopped, item_action, took_too_long
 from tap_exchange.ews.faults import Action
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.contents import InRow, Taken, Target
@@ -137,6 +137,8 @@ class OfItem:
             self._ask(group, loaded)
         except (FatalError, Stopped):
             raise
+        except _ItemUntoldError:
+            return Loaded(failed=[self.change])
         except ExchangeError as error:
             return Loaded(failed=[self.change], error=error)
         return loaded
@@ -197,7 +199,7 @@ class OfItem:
         row["item_subject"] = told["item_subject"] or row["item_subject"]
 
     def _take_code(self, wanted: Wanted, code: str, loaded: Loaded) -> None:
-        """Decide what a code means: an attachment that is gone is told by the feed, if its item is gone or changed."""
+        """Decide what a code means: an attachment that is gone is told by the feed, if its item has changed."""
         if item_action(code) is Action.ITEM_GONE and not self._is_as_it_was():
             wanted.row["content_status"] = GONE
             return
@@ -212,7 +214,7 @@ class OfItem:
                 self._ask([one], loaded)
             return
         (wanted,) = group
-        if isinstance(error, RequestTooBig):
+        if isinstance(error, RequestTooBig) and not took_too_long(error.code):
             wanted.row["content_status"] = TOO_LARGE
         else:
             self._is_as_it_was()
@@ -229,10 +231,16 @@ class OfItem:
             self._describe(wanted.row, answer.record)
 
     def _is_as_it_was(self) -> bool:
-        """Return whether the item is there and unchanged; raises when the server does not answer."""
+        """Return whether the item is unchanged; raises when the server does not give it."""
         least = shape("other_items", (), settings=ContentSettings())
         (answer,) = self.wire.get_items([self.change.item_id], least.without(least.columns))
-        return answer.record is not None and answer.record["change_key"] == self.item["change_key"]
+        if answer.record is None:
+            raise _ItemUntoldError
+        return bool(answer.record["change_key"] == self.item["change_key"])
+
+
+class _ItemUntoldError(Exception):
+    """The item is not given any more: gone, which the feed will tell, or not given for now."""
 
 
 def _together(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

@@ -2,7 +2,7 @@
 
 `bookmarks._feeds` of the Singer state holds
 
-    _tap                 version, shard, feed (the lineage's identity), as_of, addresses, selections
+    _tap                 version, shard, feed (the lineage's identity), as_of, addresses, unresolved, selections
     <mailbox> <store>    root, hierarchy (sync state), reset_at, folders: {folder id: FolderMark}
 
 A folder's mark moves only after every record of the page it stands for is written.
@@ -42,6 +42,7 @@ class DatesMark(TypedDict, total=False):
     since: str
     lowest: str
     after: str
+    undated: str
 
 
 class FolderMark(TypedDict, total=False):
@@ -49,6 +50,7 @@ class FolderMark(TypedDict, total=False):
 
     due: bool
     owed: bool
+    unread: bool
     top: bool
 
     parent: str
@@ -92,6 +94,7 @@ class StoreMark(TypedDict, total=False):
     subscription: SubscriptionMark
     checked_at: str
     hierarchy_due: bool
+    names_due: bool
 
     root: str
     hierarchy: str
@@ -147,6 +150,12 @@ class Bookmarks:
         """The primary addresses that the server resolved, by the address that the user gave."""
         addresses: dict[str, str] = self._feeds["_tap"].setdefault("addresses", {})
         return addresses
+
+    @property
+    def unresolved(self) -> list[str]:
+        """The addresses that the server did not resolve, and that are asked for once more."""
+        unresolved: list[str] = self._feeds["_tap"].setdefault("unresolved", [])
+        return unresolved
 
     @property
     def rooms(self) -> list[str]:

@@ -7,7 +7,7 @@ decides what the server's answer says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -60,24 +60,32 @@ class Since:
         date = date_of(element, record)
         return date is None or self.moment is None or date >= self.moment
 
-    def split(
-        self, wire: Mailbox, changes: Iterable[ItemChange], batch_size: int
-    ) -> tuple[list[ItemChange], list[ItemChange]]:
-        """Ask for the dates of changed items, so many at once, and return those that are wanted and those that are not.
+    def split(self, wire: Mailbox, changes: Iterable[ItemChange], batch_size: int) -> Split:
+        """Ask for the dates of changed items, so many at once, and part them by what they say.
 
-        What cannot be told counts as wanted: the load that follows says what is wrong. Runs on a worker thread.
+        Runs on a worker thread.
         """
-        wanted: list[ItemChange] = []
-        unwanted: list[ItemChange] = []
+        parted = Split()
         changes = list(changes)
         for kind in (True, False):
             group = [change for change in changes if (change.element == APPOINTMENT) is kind]
             records = _dates(wire, group, batch_size, appointments=kind)
             for change in group:
                 record = records.get(change.item_id)
-                is_wanted = record is None or self.takes(change.element, record)
-                (wanted if is_wanted else unwanted).append(change)
-        return wanted, unwanted
+                if record is None:
+                    parted.untold.append(change)
+                else:
+                    (parted.wanted if self.takes(change.element, record) else parted.unwanted).append(change)
+        return parted
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Items by their dates; those whose dates could not be told are loaded, and looked at again in the next run."""
+
+    wanted: list[ItemChange] = field(default_factory=list)
+    unwanted: list[ItemChange] = field(default_factory=list)
+    untold: list[ItemChange] = field(default_factory=list)
 
 
 def date_of(element: str | None, record: Record) -> datetime | None:

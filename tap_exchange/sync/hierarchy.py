@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from tap_exchange.ews.answers import Names
 from tap_exchange.ews.errors import MailboxError, StateError
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.sync.folder import REFUSALS
@@ -43,7 +44,8 @@ async def sync_hierarchy(store: StoreSync) -> None:
     changes, state, anew = await _changes(store)
     before = store.mark["folders"]
     tree = Tree(_not_fed(before) if anew else dict(before))
-    distinguished = await store.run.conveyor.call(store.wire.distinguished) if anew else {}
+    asks_names = anew or "names_due" in store.mark
+    names = await store.run.conveyor.call(store.wire.distinguished) if asks_names else Names({}, whole=True)
     latest = {change.folder_id: change for change in changes}
     tree.fed = {folder_id for folder_id, change in latest.items() if change.kind != "delete"}
     for folder_id, change in latest.items():
@@ -51,12 +53,13 @@ async def sync_hierarchy(store: StoreSync) -> None:
             tree.gone[folder_id] = tree.folders.pop(folder_id)
         elif change.kind == "delete":
             tree.gone[folder_id] = {}
-    owed = {folder_id for folder_id, mark in tree.folders.items() if mark.get("owed") and not mark.get("type")}
-    await _load(store, tree, tree.fed | owed)
+    tree.fed |= {folder_id for folder_id, mark in tree.folders.items() if mark.get("unread")}
+    tree.fed |= {key for key, name in names.names.items() if tree.folders.get(key, {"dn": name}).get("dn") != name}
+    await _load(store, tree, tree.fed, told=True)
     for folder_id in tree.fed & tree.unread:
-        tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {}), "owed": True}
-    for folder_id in (tree.fed | owed) & tree.records.keys():
-        adopt(tree, folder_id, before.get(folder_id), distinguished.get(folder_id), latest.get(folder_id))
+        tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {})}
+    for folder_id in tree.fed & tree.records.keys():
+        adopt(tree, folder_id, before.get(folder_id), names.names.get(folder_id), latest.get(folder_id))
     if (root := tree.folders.get(store.mark["root"])) is not None:
         root["top"] = True
     if any(not tree.folders[folder_id]["parent"] for folder_id in tree.fed & tree.records.keys()):
@@ -67,12 +70,23 @@ async def sync_hierarchy(store: StoreSync) -> None:
         folder_id
         for folder_id, mark in tree.folders.items()
         if folder_id not in tree.records
+        and folder_id not in tree.unread
         and bool(mark.get("excluded")) != bool(before.get(folder_id, {}).get("excluded"))
     }
     await _load(store, tree, rewritten)
+    for folder_id in tree.unread & tree.folders.keys():
+        tree.folders[folder_id] = {**tree.folders[folder_id], "unread": True}
     if tree.records or tree.gone or anew or state != store.mark.get("hierarchy"):
         await (await store.run.conveyor.put(page_of(store, tree, state, anew=anew)))
-    store.mark.pop("hierarchy_due", None)
+    _note_due(store, unread=bool(tree.unread), names=anew and not names.whole)
+
+
+def _note_due(store: StoreSync, *, unread: bool, names: bool) -> None:
+    """Note what the next run has to ask for though the feed tells nothing; for names, that once more and no more."""
+    for name, is_due in (("names_due", names), ("hierarchy_due", unread or names)):
+        store.mark.pop(name, None)  # type: ignore[misc]
+        if is_due:
+            store.mark[name] = True  # type: ignore[literal-required]
 
 
 def _not_fed(folders: dict[str, FolderMark]) -> dict[str, FolderMark]:
@@ -90,7 +104,7 @@ async def refresh(store: StoreSync, counts: Mapping[str, int]) -> None:
     since: as the feed need not tell of what comes and goes again, its row is owed to the next run, too.
     """
     tree = Tree(dict(store.mark["folders"]))
-    await _load(store, tree, {folder_id for folder_id in counts if folder_id in tree.folders})
+    await _load(store, tree, {key for key in counts if key in tree.folders and not tree.folders[key].get("unread")})
 
     def advance() -> None:
         _settle(tree)
@@ -106,6 +120,7 @@ def _settle(tree: Tree) -> None:
     """Note that the rows of the loaded folders are owed no more."""
     for folder_id in tree.records.keys() & tree.folders.keys():
         tree.folders[folder_id].pop("owed", None)
+        tree.folders[folder_id].pop("unread", None)
 
 
 async def _changes(store: StoreSync) -> tuple[list[FolderChange], str, bool]:
@@ -146,8 +161,11 @@ async def _ask(store: StoreSync, state: str | None) -> HierarchyPage:
     raise AssertionError("unreachable")
 
 
-async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None:
-    """Load folders' properties into the tree's records; a folder that is gone by now is left out of the tree."""
+async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str], *, told: bool = False) -> None:
+    """Load folders' properties into the tree's records; a folder that is gone by now is left out of the tree.
+
+    Of those that the feed has just told to be there an answer that says otherwise is not believed.
+    """
     wanted = [folder_id for folder_id in folder_ids if folder_id not in tree.records]
     shape = store.run.folder_shape
     slices = [wanted[start : start + FOLDERS_PER_REQUEST] for start in range(0, len(wanted), FOLDERS_PER_REQUEST)]
@@ -156,10 +174,10 @@ async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str]) -> None
         for answer in answers:
             if answer.record is not None:
                 tree.records[answer.id] = answer
-            elif action_of(answer.code or "") in {Action.FOLDER_GONE, Action.ITEM_GONE}:
+            elif action_of(answer.code or "") in {Action.FOLDER_GONE, Action.ITEM_GONE} and not told:
                 tree.folders.pop(answer.id, None)
             else:
-                store.warn(f"A folder's properties cannot be read ({answer.code}); they are asked for again.")
+                store.warn(f"A folder's properties cannot be read ({answer.code}); the next run asks again.")
                 tree.unread.add(answer.id)
 
 

@@ -93,7 +93,9 @@ async def list_contents(folder: FolderSync) -> None:
         if known != set(versions.values()):
             folder.outdate_view()
 
-    await folder.put(listed_work(folder, changed))
+    await (await folder.put(listed_work(folder, changed)))
+    if folder.blocked:
+        return
     await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
 
 

@@ -55,10 +55,7 @@ class Roster:
         Raises ExchangeError when the server cannot tell: the address may be another one's alias, so nothing is
         loaded under it.
         """
-        known = self.run.bookmarks.addresses
-        if address not in known:
-            known[address] = await self.run.conveyor.call(self.run.open_mailbox(address, "primary").resolve)
-        primary = known[address]
+        primary = await self._primary(address)
         count = self.run.settings.shard_count
         if count > 1 and shard_of(primary, count) != self.run.settings.shard_index:
             return None
@@ -67,6 +64,20 @@ class Roster:
             return None
         self.taken.add(primary)
         return primary
+
+    async def _primary(self, address: str) -> str:
+        """Resolve an address; one that the server does not resolve for now is asked for once more in the next run."""
+        known, unresolved = self.run.bookmarks.addresses, self.run.bookmarks.unresolved
+        if address in known:
+            return known[address]
+        told = await self.run.conveyor.call(self.run.open_mailbox(address, "primary").resolve)
+        if told is None and address not in unresolved:
+            unresolved.append(address)
+            return address.lower()
+        known[address] = told or address.lower()
+        if address in unresolved:
+            unresolved.remove(address)
+        return known[address]
 
     def begin(self, mailbox: str, store: str) -> StoreMark:
         """Return the bookmark of a store that is read now."""

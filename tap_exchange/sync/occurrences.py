@@ -75,7 +75,9 @@ class Masters:
             if not self._is_told:
                 break
             try:
-                found.update(masters(self.wire, batch))
+                told = masters(self.wire, batch)
+                found.update(told)
+                self.failed = self.failed or len(told) < len(set(batch))
             except FAILS_AS_A_WHOLE:
                 self.failed = self.failed or len(batch) == 1
                 for item_id in batch if len(batch) > 1 else ():

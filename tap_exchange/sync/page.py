@@ -97,7 +97,7 @@ class FollowUp:
 
 @dataclass(slots=True)
 class Loaded:
-    """What one batch came to: each change is in one of rows, not_found, corrupt, suspects, failed or out_of_scope.
+    """What one batch came to: each change is in rows, not_found, corrupt, suspects, failed, out_of_scope or undated.
 
     A salvaged item has its row and stands in `corrupt` too. `size` is in bytes as received. What follows it is
     loaded next and written right behind it; `bad_attachments` are of items that are loaded here or were before.
@@ -113,6 +113,8 @@ class Loaded:
     bad_attachments: list[BadAttachment] = field(default_factory=list)
     out_of_scope: list[ItemChange] = field(default_factory=list)
     """Items that are older than wanted."""
+    undated: list[ItemChange] = field(default_factory=list)
+    """Items of which it could not be told whether they are: they are loaded next."""
     follow_ups: list[FollowUp] = field(default_factory=list)
     error: Exception | None = None
     size: int = 0

@@ -220,18 +220,26 @@ def _reach(folder: FolderSync, created: str | None) -> None:
 async def _push_out(folder: FolderSync, dates: DatesMark, start: str) -> bool:
     """Write as out of scope what was loaded and is older than a date; tell whether all of it is done.
 
-    It does no harm to tell it of an item that was never loaded, or is gone by now.
+    It does no harm to tell it of an item that was never loaded, or is gone by now. When dates could not be told, all of
+    it is done once more in the next run.
     """
+    undated: list[ItemChange] = []
     async for listed in listed_pages(folder, within(dates["lowest"], start)):
         changes = [ItemChange("update", item.item_id, item.change_key, item.element) for item in listed.items]
         decided = await _keeps_to_dates(folder, listed)
-        await folder.store.run.conveyor.put(_page_of_old(folder, changes, decided=decided))
+        await folder.store.run.conveyor.put(_page_of_old(folder, changes, undated, decided=decided))
         if folder.must_stop():
             return False
 
     def advance() -> None:
+        if folder.error is not None:
+            return
+        if undated and dates.get("undated") != start:
+            dates["undated"] = start
+            return
         dates["lowest"] = start
         dates.pop("after", None)
+        dates.pop("undated", None)
 
     await (await folder.store.run.conveyor.put(Page(advance=advance)))
     return not folder.must_stop()
@@ -251,7 +259,9 @@ async def _keeps_to_dates(folder: FolderSync, listed: Listed) -> bool:
     return vocabulary.restricts is not False
 
 
-def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange], *, decided: bool) -> Page:
+def _page_of_old(
+    folder: FolderSync, changes: Sequence[ItemChange], undated: list[ItemChange], *, decided: bool
+) -> Page:
     appointments = [change for change in changes if change.element == APPOINTMENT or not decided]
 
     def opening() -> Iterator[Row]:
@@ -262,6 +272,7 @@ def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange], *, decided: 
     def take(loaded: Loaded) -> Iterator[Row]:
         if loaded.error is not None:
             folder.fail(loaded.error)
+        undated.extend(loaded.undated)
         for change in loaded.out_of_scope:
             yield from out_of_scope(folder, change)
 
@@ -273,12 +284,12 @@ def _page_of_old(folder: FolderSync, changes: Sequence[ItemChange], *, decided: 
 
 def _decide(folder: FolderSync, since: Since, changes: Sequence[ItemChange]) -> Loaded:
     try:
-        _, unwanted = since.split(folder.loader.wire, changes, folder.batch_size)
+        dated = since.split(folder.loader.wire, changes, folder.batch_size)
     except (FatalError, Stopped):
         raise
     except ExchangeError as error:
         return Loaded(error=error)
-    return Loaded(out_of_scope=unwanted)
+    return Loaded(out_of_scope=dated.unwanted, undated=dated.untold)
 
 
 async def _sample(folder: FolderSync) -> None:

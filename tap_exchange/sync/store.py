@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SAMPLED_FOLDERS = 8
+MOST_FAILED = 3
+"""Folders whose listing fails, until the server counts as one that lists nothing now."""
+
 LACKING = frozenset(
     {
         "ErrorArchiveMailboxNotEnabled",
@@ -228,32 +231,38 @@ class StoreSync:
             if await self.run.conveyor.call(self._gives, item_id):
                 return True
         listed = await self._listed_items(folder_id, doubted)
+        if listed is None:
+            return False
         for item_id in listed:
             if await self.run.conveyor.call(self._gives, item_id):
                 return True
         return not known and not listed
 
-    async def _listed_items(self, folder_id: str, doubted: Collection[str]) -> list[str]:
-        """Return a few items of another folder, or of this one, as a listing tells them."""
+    async def _listed_items(self, folder_id: str, doubted: Collection[str]) -> list[str] | None:
+        """Return a few items of another folder, or of this one, as a listing tells them; None when listings fail."""
         holding = [
             other
             for other, mark in self.mark["folders"].items()
             if mark.get("count") and mark.get("type") not in WITHOUT_FEED
         ]
+        failed = 0
         for other in sorted(holding, key=lambda other: other == folder_id):
             found = await self.run.conveyor.call(self._lists, other)
-            items = [item_id for item_id in found if item_id not in doubted]
+            items = [item_id for item_id in found or () if item_id not in doubted]
             if items:
                 return items[:3]
-        return []
+            failed += found is None
+            if failed == MOST_FAILED:
+                break
+        return None if failed else []
 
-    def _lists(self, folder_id: str) -> list[str]:
+    def _lists(self, folder_id: str) -> list[str] | None:
         try:
             found = self.wire.find_items(folder_id, offset=0, page_size=50)
         except (FatalError, Stopped):
             raise
-        except ExchangeError:
-            return []
+        except ExchangeError as error:
+            return [] if error.unsupported else None
         return [item.item_id for item in found.items]
 
     async def feeds_others(self, folder_id: str) -> bool:

@@ -49,14 +49,7 @@ async def watch(folder: FolderSync) -> None:
     again. One is gone when it is not found while another item of the store is.
     """
     ignored = folder.mark.get("ignored", {})
-    changes: dict[str, ItemChange] = {}
-    kept: dict[str, list[str]] = {}
-    for answer in await _ask(folder, ignored):
-        change, mark = await _judge(folder, answer, ignored)
-        if change is not None:
-            changes[answer.id] = change
-        if mark is not None:
-            kept[answer.id] = mark
+    changes, kept = await _changes(folder, ignored)
     if not changes and kept == ignored:
         return
 
@@ -75,8 +68,25 @@ async def watch(folder: FolderSync) -> None:
         else:
             folder.mark.pop("ignored", None)
 
-    await folder.put(PageWork(folder, list(changes.values()), then=lambda: None, origin="fill"))
+    await (await folder.put(PageWork(folder, list(changes.values()), then=lambda: None, origin="fill")))
+    if folder.blocked:
+        return
     await (await folder.store.run.conveyor.put(Page(opening=released, advance=advance)))
+
+
+async def _changes(
+    folder: FolderSync, ignored: dict[str, list[str]]
+) -> tuple[dict[str, ItemChange], dict[str, list[str]]]:
+    """Return what changed of the ignored items, and the marks of those that stay ignored, by id."""
+    changes: dict[str, ItemChange] = {}
+    kept: dict[str, list[str]] = {}
+    for answer in await _ask(folder, ignored):
+        change, mark = await _judge(folder, answer, ignored)
+        if change is not None:
+            changes[answer.id] = change
+        if mark is not None:
+            kept[answer.id] = mark
+    return changes, kept
 
 
 _RELEASED = {True: "The item was deleted.", False: "The item changed: the feed is asked to tell of it again."}

@@ -40,6 +40,7 @@ class PageWork:
     found: int = 0
     not_found: list[ItemChange] = field(default_factory=list)
     failed: list[ItemChange] = field(default_factory=list)
+    undated: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
     suspects: list[Corrupt] = field(default_factory=list)
     bad_attachments: list[BadAttachment] = field(default_factory=list)
@@ -71,12 +72,13 @@ class PageWork:
 
     def _sift(self, changes: Sequence[ItemChange]) -> Loaded:
         try:
-            wanted, unwanted = self.folder.since.split(self.folder.loader.wire, changes, self.folder.batch_size)
+            dated = self.folder.since.split(self.folder.loader.wire, changes, self.folder.batch_size)
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
             return Loaded(failed=list(changes), error=error)
-        return Loaded(out_of_scope=unwanted, follow_ups=[FollowUp(load, 0) for load in self._batches(wanted)])
+        loads = [FollowUp(load, 0) for load in self._batches(dated.wanted + dated.untold)]
+        return Loaded(out_of_scope=dated.unwanted, undated=dated.untold, follow_ups=loads)
 
     def _batches(self, changes: Sequence[ItemChange]) -> Iterator[Callable[[], Loaded]]:
         by_stream: dict[str, list[ItemChange]] = {}
@@ -122,6 +124,7 @@ class PageWork:
         self.found += len(loaded.loaded)
         self.not_found += loaded.not_found
         self.failed += loaded.failed
+        self.undated += loaded.undated
         self.corrupt += loaded.corrupt
         self.suspects += loaded.suspects
         self.bad_attachments += loaded.bad_attachments
@@ -202,6 +205,9 @@ class PageWork:
         rows += self._settle_attachments()
         for change in dict.fromkeys(self.failed):
             self.keep.append(_pending(change, self.attempts.get(change.item_id, 0)))
+        for change in dict.fromkeys(self.undated):
+            if change not in self.failed and change.item_id not in self.attempts:  # asked for once more, and no more
+                self.keep.append(_pending(change, 1))
         if self.found or self.corrupt or self.failed:
             folder.tally.not_found += len(self.not_found)
             return rows

@@ -9,13 +9,17 @@ import pytest
 
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Fault
+from tap_exchange.demo.faults import Answers, ItemFails, RequestFails, cut
+from tap_exchange.demo.faults import On as Asked
 from tap_exchange.demo.recurrence import Recurrence
 from tests.kept import ANNA, Kept, On, kept
+from tests.trouble import quick
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_exchange.demo.item import Item
+    from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.soap import Call
     from tests.pipeline import TapRun
     from tests.warehouses import JSONLines
@@ -36,6 +40,15 @@ class World(Kept):
     def run(self, start: datetime | None = START, **settings: Any) -> TapRun:  # noqa: ANN401 - whatever it takes
         """Run the tap from the last state, and load what it wrote."""
         return Kept.run(self, start_date=start and start.isoformat(), **settings)
+
+    def sync(self, *faults: Fault, start: datetime = START) -> None:
+        """Run the tap while faults are in force, well or not, and load what it wrote."""
+        self.server.faults.add(*faults)
+        with quick():
+            run = self.run_only(start_date=start.isoformat(), max_wait=2)
+        self.server.faults.clear()
+        self.load(run)
+        self.state = run.state
 
     def mails(self, *days: int) -> list[Item]:
         """Add a message for each day."""
@@ -235,6 +248,45 @@ def test_a_later_date_takes_out_what_lies_between_without_a_load(world: World) -
     assert not told & {item.id for item in [*items[:4], *items[11:]]}
     world.run(day(12))
     assert "FindItem" not in world.server.counts
+
+
+def _asks_dates(request: Request) -> bool:
+    return request.operation == "GetItem" and "item:Subject" not in request.properties and bool(request.properties)
+
+
+@pytest.mark.parametrize("way", ["request", "cut", "item"])
+def test_an_old_item_whose_date_cannot_be_told_for_a_while_is_taken_out_by_the_next_run(world: World, way: str) -> None:
+    old, *_ = world.mails(2, 3, 12)
+    world.sync()
+    old.update(Importance="High")
+    fault = {
+        "request": RequestFails("ErrorInternalServerError", Asked("GetItem", where=_asks_dates, times=2)),
+        "cut": Answers(cut(), Asked("GetItem", where=_asks_dates, times=2)),
+        "item": ItemFails("ErrorInternalServerError", [old], on=Asked("GetItem", where=_asks_dates, times=1)),
+    }[way]
+    world.sync(fault)
+    assert fault.struck
+    world.sync()
+    assert world.shown == {"mail 12"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        RequestFails("ErrorMailboxStoreUnavailable", Asked("GetItem", where=_asks_dates)),
+        RequestFails("ErrorInternalServerError", Asked("GetItem", where=_asks_dates, times=2)),
+    ],
+    ids=["all the time", "for a while"],
+)
+def test_a_meeting_whose_end_cannot_be_told_is_pushed_out_by_the_next_run(world: World, fault: Fault) -> None:
+    calendar = world.anna.folder("calendar")
+    world.settings["folders_include"] = ["calendar"]
+    calendar.add("CalendarItem", Subject="over", **_times(day(12)), **_span(day(12)))
+    calendar.add("CalendarItem", Subject="to come", **_times(day(12)), **_span(day(18)))
+    world.sync()
+    world.sync(fault, start=day(15))
+    world.sync(start=day(15))
+    assert world.shown == {"to come"}
 
 
 class ListsWhateverThereIs(Fault):

@@ -87,7 +87,7 @@ def test_starts_sort_as_the_dates_do() -> None:
     assert EVERYTHING == Since(None).start < Since(START).start < later < NOTHING
 
 
-def test_what_cannot_be_told_counts_as_wanted() -> None:
+def test_what_cannot_be_told_is_neither_wanted_nor_unwanted() -> None:
     class Wire:
         def get_items(self, ids: Collection[str], shape: object) -> list[Answer]:
             assert shape
@@ -100,9 +100,10 @@ def test_what_cannot_be_told_counts_as_wanted() -> None:
         return ItemChange("update", item_id, None, element)
 
     changes = [change("old"), change("corrupt"), change("bad request", "CalendarItem"), change("x", "CalendarItem")]
-    wanted, unwanted = Since(START).split(Wire(), changes, 10)  # type: ignore[arg-type]
-    assert [item.item_id for item in wanted] == ["bad request", "x", "corrupt"]
-    assert [item.item_id for item in unwanted] == ["old"]
+    parted = Since(START).split(Wire(), changes, 10)  # type: ignore[arg-type]
+    assert not parted.wanted
+    assert [item.item_id for item in parted.untold] == ["bad request", "x", "corrupt"]
+    assert [item.item_id for item in parted.unwanted] == ["old"]
 
 
 @needs_xsd

@@ -116,7 +116,7 @@ def answers_to_names(context: dict[str, Any], *missing: str) -> Any:  # noqa: AN
 def test_all_distinguished_folders_in_one_request(requests_mock: Mocker) -> None:
     context: dict[str, Any] = {}
     requests_mock.post(URL, text=answers_to_names(context, "voicemail", "journal"))
-    found = mailbox().distinguished()
+    found = mailbox().distinguished().names
     assert requests_mock.call_count == 1
     assert found["id-inbox"] == "inbox"
     assert "id-voicemail" not in found
@@ -130,14 +130,14 @@ def test_all_distinguished_folders_in_one_request(requests_mock: Mocker) -> None
 )
 def test_each_store_asks_for_its_own_names(requests_mock: Mocker, store: str, name: str) -> None:
     requests_mock.post(URL, text=answers_to_names({}))
-    assert mailbox(store=store).distinguished()[f"id-{name}"] == name
+    assert mailbox(store=store).distinguished().names[f"id-{name}"] == name
     assert "inbox" not in named(requests_mock)
 
 
 def test_a_server_that_lacks_a_name_is_asked_for_fewer(requests_mock: Mocker) -> None:
     refused = {"status_code": 500, "text": fault("ErrorSchemaValidation")}
     requests_mock.post(URL, [refused, {"text": answers_to_names({})}])
-    assert mailbox().distinguished()["id-inbox"] == "inbox"
+    assert mailbox().distinguished().names["id-inbox"] == "inbox"
     assert "syncissues" in named(requests_mock, 0)
     assert "syncissues" not in named(requests_mock, 1)
 
@@ -151,12 +151,12 @@ def test_a_server_that_lacks_all_but_the_common_names_is_asked_for_those(request
         return answers_to_names({})(request, context)
 
     requests_mock.post(URL, text=respond)
-    assert mailbox().distinguished()["id-inbox"] == "inbox"
+    assert mailbox().distinguished().names["id-inbox"] == "inbox"
 
 
 def test_a_server_that_knows_no_distinguished_folder_has_none(requests_mock: Mocker) -> None:
     requests_mock.post(URL, text=fault("ErrorInvalidRequest"), status_code=500)
-    assert mailbox().distinguished() == {}
+    assert mailbox().distinguished().names == {}
 
 
 def test_a_server_that_is_busy_is_not_taken_for_one_without_distinguished_folders(requests_mock: Mocker) -> None:
@@ -172,7 +172,7 @@ def test_a_folder_that_says_its_own_name_is_believed(requests_mock: Mocker) -> N
         return answer("GetFolder", *[folder(f"id-{n}", own.format(n)) for n in reversed(names)])
 
     requests_mock.post(URL, text=shuffled)
-    found = mailbox().distinguished()
+    found = mailbox().distinguished().names
     assert all(folder_id == f"id-{name}" for folder_id, name in found.items())
 
 

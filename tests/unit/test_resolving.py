@@ -59,11 +59,16 @@ def test_the_primary_address(requests_mock: Mocker, found: list[str], address: s
     assert mailbox().resolve() == address
 
 
-@pytest.mark.parametrize("code", ["ErrorNameResolutionNoResults", "ErrorNameResolutionNoMailbox", "ErrorAccessDenied"])
-def test_a_directory_that_cannot_say_leaves_the_address(requests_mock: Mocker, code: str) -> None:
+@pytest.mark.parametrize("code", ["ErrorNameResolutionNoResults", "ErrorNameResolutionNoMailbox"])
+def test_a_directory_that_knows_no_other_leaves_the_address(requests_mock: Mocker, code: str) -> None:
     requests_mock.post(URL, text=answer("ResolveNames", failure("ResolveNames", code)))
-    one = Mailbox(transport(), "Anna@Example.COM")
-    assert one.resolve() == ANNA
+    assert Mailbox(transport(), "Anna@Example.COM").resolve() == ANNA
+
+
+@pytest.mark.parametrize("code", ["ErrorAccessDenied", "ErrorInternalServerError", "ErrorInvalidOperation"])
+def test_a_directory_that_will_not_say_says_nothing(requests_mock: Mocker, code: str) -> None:
+    requests_mock.post(URL, text=answer("ResolveNames", failure("ResolveNames", code)))
+    assert Mailbox(transport(), "Anna@Example.COM").resolve() is None
 
 
 @pytest.mark.parametrize(
@@ -77,9 +82,9 @@ def test_a_directory_that_cannot_say_leaves_the_address(requests_mock: Mocker, c
         (501, "<html>Not Implemented</html>"),
     ],
 )
-def test_a_server_without_a_directory_leaves_the_address(requests_mock: Mocker, status: int, text: str) -> None:
+def test_a_server_without_a_directory_says_nothing(requests_mock: Mocker, status: int, text: str) -> None:
     requests_mock.post(URL, text=text, status_code=status)
-    assert Mailbox(transport(), "Anna@Example.COM").resolve() == ANNA
+    assert Mailbox(transport(), "Anna@Example.COM").resolve() is None
 
 
 def test_a_directory_that_is_out_of_order_settles_nothing(requests_mock: Mocker) -> None:

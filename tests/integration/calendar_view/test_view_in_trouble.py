@@ -11,7 +11,7 @@ from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.faults import FolderFails, ItemFails, On, RequestFails, StoreIsDown
 from tap_exchange.demo.recurrence import Recurrence
 from tap_exchange.demo.series import Occurrence
-from tap_exchange.demo.soap import ServiceError, SoapFault
+from tap_exchange.demo.soap import ServiceError, SoapFault, envelope, failure, response
 from tap_exchange.sync.keys import surrogate
 from tests.calendars import ANNA, WINDOW, Calendars, everything, furnish, occurrence
 
@@ -160,17 +160,24 @@ def test_a_server_that_cannot_tell_series_gives_the_rest(kept: Calendars) -> Non
 
 
 class FailsForMasters(Fault):
-    """A server that fails whenever it is asked for the master of a series."""
+    """A server that fails whenever it is asked for the master of a series, as a whole or for each."""
+
+    def __init__(self, *, each: bool = False) -> None:
+        self.each = each
 
     def before(self, call: Call) -> Answer | None:
-        if call.record.operation == "GetItem" and "" in call.record.ids:
+        if call.record.operation != "GetItem" or "" not in call.record.ids:
+            return None
+        if not self.each:
             raise SoapFault("ErrorInternalServerError")
-        return None
+        messages = failure(call.operation, ServiceError("ErrorInternalServerError")) * len(call.record.ids)
+        return Answer(body=envelope(response(call.operation, messages), call.server.version).encode())
 
 
-def test_series_that_could_not_be_told_for_a_while_are_told_by_the_next_run(kept: Calendars) -> None:
+@pytest.mark.parametrize("each", [False, True])
+def test_series_that_could_not_be_told_for_a_while_are_told_by_the_next_run(kept: Calendars, *, each: bool) -> None:
     furnish(kept)
-    run = kept.run(FailsForMasters())
+    run = kept.run(FailsForMasters(each=each))
     assert {row["series_item_key"] for row in run.of("calendar_view")} == {None}
     kept.run()
     kept.check()
