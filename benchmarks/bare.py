@@ -35,7 +35,7 @@ def questions(server: Server, most: int) -> list[bytes]:
         transport = Transport(connection, Pace(1, 60))
         mailbox = Mailbox(transport, server.settings["username"])
         mailbox.root()
-        inbox = next(folder for folder, name in mailbox.distinguished().items() if name == "inbox")
+        inbox = next(folder for folder, name in mailbox.distinguished().names.items() if name == "inbox")
         state, ids = None, []
         while len(ids) < most:
             page = mailbox.sync_items(inbox, state)
