@@ -137,7 +137,7 @@ class OfItem:
             self._ask(group, loaded)
         except (FatalError, Stopped):
             raise
-        except _ItemUntoldError:
+        except _ItemGoneError:
             return Loaded(failed=[self.change])
         except ExchangeError as error:
             return Loaded(failed=[self.change], error=error)
@@ -231,16 +231,16 @@ class OfItem:
             self._describe(wanted.row, answer.record)
 
     def _is_as_it_was(self) -> bool:
-        """Return whether the item is unchanged; raises when the server does not give it."""
+        """Tell whether the item is unchanged, as far as one can; raises when it is not found, or nothing answers."""
         least = shape("other_items", (), settings=ContentSettings())
         (answer,) = self.wire.get_items([self.change.item_id], least.without(least.columns))
-        if answer.record is None:
-            raise _ItemUntoldError
-        return bool(answer.record["change_key"] == self.item["change_key"])
+        if item_action(answer.code or "") is Action.ITEM_GONE:
+            raise _ItemGoneError
+        return answer.record is None or bool(answer.record["change_key"] == self.item["change_key"])
 
 
-class _ItemUntoldError(Exception):
-    """The item is not given any more: gone, which the feed will tell, or not given for now."""
+class _ItemGoneError(Exception):
+    """The item is not found any more: deleted, which the feed will tell, or not found for now."""
 
 
 def _together(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

@@ -54,8 +54,9 @@ class Conveyor:
     What follows a load comes behind it in that order, whenever it becomes known: hence the load that the writer
     waits for is started whatever the bounds say.
 
-    Bounded four ways: batches started and not written, their bytes, batches waiting to be started, and pages.
-    A slow target thus stops the loading, and no page waits in memory for another.
+    Bounded five ways: batches started and not loaded, those not written, their bytes, batches waiting to be started,
+    and pages. A slow target thus stops the loading, no page waits in memory for another, and a call for the next page
+    stands behind few loads: it is answered while there is still something to load.
     """
 
     def __init__(self, writer: Writer, executor: ThreadPoolExecutor, connections: int) -> None:
@@ -66,12 +67,14 @@ class Conveyor:
         self._entries: deque[_Entry] = deque()
         self._waiting: deque[_Batch] = deque()
         self._started = 0
+        self._loading = 0
         self._expected = 0
         self._held = 0
         self._connections = connections
         self._typical = HELD_BYTES // min(connections, 2)  # until the first answer tells better
         self._is_guessed = True
         self._most_started = 8 * connections
+        self._most_loading = 2 * connections  # as many wait for a worker as are under way
         self._most_waiting = 4 * connections
         self._most_pages = 16 * connections
         self._news = asyncio.Event()
@@ -159,18 +162,21 @@ class Conveyor:
 
     def _has_room(self) -> bool:
         coming = self._waiting[0].size or self._typical
-        return self._started < self._most_started and self._held + self._expected + coming <= HELD_BYTES
+        is_few = self._loading < self._most_loading and self._started < self._most_started
+        return is_few and self._held + self._expected + coming <= HELD_BYTES
 
     def _begin(self, batch: _Batch) -> None:
         expected = batch.size or self._typical
         batch.is_started = True
         self._started += 1
+        self._loading += 1
         self._expected += expected
         work = self._loop.run_in_executor(self._executor, batch.load)
         work.add_done_callback(lambda work: self._finish(work, batch, expected))
 
     def _finish(self, work: asyncio.Future[Loaded], batch: _Batch, expected: int) -> None:
         self._expected -= expected
+        self._loading -= 1
         if work.cancelled():
             return
         error = work.exception()  # asked for, lest asyncio logs it when the run is being ended

@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLED_FOLDERS = 8
 MOST_FAILED = 3
-"""Folders whose listing fails, until the server counts as one that lists nothing now."""
+"""Other folders whose listing fails, until no further one is asked."""
+IN_TROUBLE = frozenset({Action.BACK_OFF, Action.QUARANTINE, Action.ASK_LESS, Action.RESEND})
 
 LACKING = frozenset(
     {
@@ -247,22 +248,23 @@ class StoreSync:
         ]
         failed = 0
         for other in sorted(holding, key=lambda other: other == folder_id):
+            if failed >= MOST_FAILED and other != folder_id:
+                continue
             found = await self.run.conveyor.call(self._lists, other)
             items = [item_id for item_id in found or () if item_id not in doubted]
             if items:
                 return items[:3]
             failed += found is None
-            if failed == MOST_FAILED:
-                break
         return None if failed else []
 
     def _lists(self, folder_id: str) -> list[str] | None:
+        """Return items of a folder, None while the server fails; one that is closed or gone tells of none."""
         try:
             found = self.wire.find_items(folder_id, offset=0, page_size=50)
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
-            return [] if error.unsupported else None
+            return None if error.action in IN_TROUBLE and not error.unsupported else []
         return [item.item_id for item in found.items]
 
     async def feeds_others(self, folder_id: str) -> bool:

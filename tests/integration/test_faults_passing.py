@@ -8,7 +8,7 @@ import pytest
 
 from tap_exchange.demo import soap
 from tap_exchange.demo.faultplan import Answer, Fault
-from tap_exchange.demo.faults import Answers, FeedBreaks, FolderFails, On, RequestFails, StoreIsDown, says
+from tap_exchange.demo.faults import Answers, FeedBreaks, FolderFails, ItemFails, On, RequestFails, StoreIsDown, says
 from tap_exchange.demo.soap import ServiceError, failure, response
 from tests.attachments import file
 from tests.trouble import ANNA, has_all, ids, mailbox, mark, run
@@ -189,13 +189,21 @@ class ItemWithAttachmentsFails(Fault):
             raise ServiceError(self.code)
 
 
-@pytest.mark.parametrize("code", ["ErrorItemNotFound", "ErrorInternalServerError"])
-def test_an_attachment_whose_item_fails_too_is_loaded_by_the_next_run(server: Server, inbox: Folder, code: str) -> None:
+IN_TURN = {"attachments": "content", "max_connections": 1, "batch_size": 50}
+
+
+def test_an_attachment_whose_item_is_not_found_either_is_loaded_by_the_next_run(server: Server, inbox: Folder) -> None:
     inbox.add(attachments=[file(b"hello", "a.bin")])
-    settings = {"attachments": "content", "max_connections": 1, "batch_size": 50}
-    first = run(server, ItemWithAttachmentsFails(code), **settings)
-    then = run(server, state=first.state, **settings).checked()
+    first = run(server, ItemWithAttachmentsFails("ErrorItemNotFound"), **IN_TURN)
+    then = run(server, state=first.state, **IN_TURN).checked()
     assert [row["content_status"] for row in then.of("attachments")] == ["loaded"]
+
+
+def test_an_attachment_whose_item_fails_too_is_told(server: Server, inbox: Folder) -> None:
+    inbox.add(attachments=[file(b"hello", "a.bin")])
+    ended = run(server, ItemWithAttachmentsFails("ErrorInternalServerError"), **IN_TURN).checked()
+    assert [row["content_status"] for row in ended.of("attachments")] == ["failed"]
+    assert [row["stage"] for row in ended.of("corrupt_items")] == ["attachment"]
 
 
 # Items
@@ -209,6 +217,18 @@ def test_no_item_is_blamed_while_neither_items_nor_listings_can_be_read(server: 
     assert not first.of("corrupt_items")
     then = run(server, state=first.state).checked()
     has_all(then, inbox)
+
+
+def test_closed_folders_do_not_speak_against_a_store_that_answers(server: Server, inbox: Folder, anna: Mailbox) -> None:
+    closed = [anna.add_folder(f"Inbox/Closed {number}") for number in range(4)]
+    for folder in closed:
+        folder.fill(2)
+    everything = {"folders_include": None, "max_connections": 1}
+    before = run(server, **everything).checked()
+    bad = inbox.add(Subject="bad")
+    denied = [FolderFails("ErrorAccessDenied", folder, On("FindItem")) for folder in closed]
+    then = run(server, *denied, ItemFails("ErrorItemCorrupt", [bad]), state=before.state, **everything).checked()
+    assert [row["item_id"] for row in then.of("corrupt_items")] == [bad.id]
 
 
 def test_an_ignored_item_is_not_told_deleted_while_nothing_can_be_read(

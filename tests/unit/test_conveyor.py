@@ -179,6 +179,30 @@ def test_no_more_pages_are_taken_while_many_wait_to_be_written() -> None:
     assert asyncio.run(run()) == 16
 
 
+def test_a_call_for_the_next_page_is_answered_while_many_loads_of_this_one_are_left() -> None:
+    loaded: list[int] = []
+
+    def load(number: int) -> Loaded:
+        loaded.append(number)
+        time.sleep(0.001)
+        return Loaded(size=1)
+
+    async def run() -> int:
+        with ThreadPoolExecutor(2) as executor:
+            conveyor = Conveyor(Lines(), executor, 2)
+            writing = asyncio.ensure_future(conveyor.write_all())
+            await (await conveyor.put(page(1, 60)))  # tells that answers are small
+            written = await conveyor.put(Page(loads=[lambda number=number: load(number) for number in range(50)]))
+            done_by_then = await conveyor.call(lambda: len(loaded))
+            await written
+            writing.cancel()
+            return done_by_then
+
+    done_by_then = asyncio.run(run())
+    assert len(loaded) == 50
+    assert done_by_then <= 8
+
+
 def test_a_page_is_written_whole_though_nobody_waits_for_it_any_more() -> None:
     async def run() -> list[str]:
         lines = Lines()
