@@ -112,18 +112,30 @@ def _searched(world: World) -> Pairs:
     }
 
 
+def unreadable(world: World, stores: Collection[str]) -> set[str]:
+    """Return the ids of unreadable items, and of what takes place of unreadable series: nothing tells whose it is."""
+    of_series = {item.id for item, owner in _occurring(world, stores, None) if owner.id in world.corrupt}
+    return of_series | world.corrupt.keys()
+
+
 def _taking_place(world: World, stores: Collection[str], start: datetime | None) -> Pairs:
+    occurring = _occurring(world, stores, start)
+    return {
+        (item.id, item.properties.get("Subject") or "") for item, owner in occurring if owner.id not in world.corrupt
+    }
+
+
+def _occurring(
+    world: World, stores: Collection[str], start: datetime | None
+) -> Iterator[tuple[Item | Occurrence, Item]]:
     midnight = datetime.combine(world.today.date(), time(), timezone.utc)
     low = midnight - timedelta(days=WINDOW["calendar_past_days"])
     high = midnight + timedelta(days=WINDOW["calendar_future_days"] + 1)
-    return {
-        (item.id, item.properties.get("Subject") or "")
-        for store in stores
-        for folder in world.folders_of(store)
-        if folder.element == "CalendarFolder"
-        for item in calendar.view(folder, max(low, start or low), high)
-        if (item.master if isinstance(item, Occurrence) else item).id not in world.corrupt
-    }
+    for store in stores:
+        for folder in world.folders_of(store):
+            if folder.element == "CalendarFolder":
+                for item in calendar.view(folder, max(low, start or low), high):
+                    yield item, item.master if isinstance(item, Occurrence) else item
 
 
 def found(views: Views, address: str, settings: Mapping[str, Any], without: Collection[str]) -> Tables:

@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from tap_exchange.resources import schema_names
 from tap_exchange.sync import searches
 from tests.model.edits import EDITS, Edit, PeopleWork
-from tests.model.expected import LISTINGS, WINDOW, expected, found, wrong
+from tests.model.expected import LISTINGS, WINDOW, expected, found, unreadable, wrong
 from tests.model.troubles import TROUBLES, Terminates
 from tests.model.world import STARTS, World
 from tests.pipeline import Kill, State, run_tap, run_tap_here, selection
@@ -346,7 +346,7 @@ class MailboxMachine(RuleBasedStateMachine):
 
     def _check(self, settings: Settings) -> None:
         true = expected(self.world, settings, self.world.start(settings["start_days_ago"]))
-        tables = found(self.tables.live, self.address, settings, self.world.corrupt)
+        tables = found(self.tables.live, self.address, settings, unreadable(self.world, settings["stores"]))
         differs = wrong(true, tables, with_attachments=settings["attachments"] != "none")
         assert not differs, "\n".join(differs)
         self.done["comparisons"] += 1
