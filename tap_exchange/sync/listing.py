@@ -92,6 +92,8 @@ async def list_contents(folder: FolderSync) -> None:
     def then() -> None:
         if known != set(versions.values()):
             folder.outdate_view()
+        if "dates" in folder.mark:  # the listing may have brought older items than the feed's date let in
+            folder.mark["dates"]["lowest"] = min(folder.mark["dates"]["lowest"], folder.since.start)
 
     await (await folder.put(listed_work(folder, changed)))
     if folder.blocked:

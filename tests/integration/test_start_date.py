@@ -9,7 +9,7 @@ import pytest
 
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Fault
-from tap_exchange.demo.faults import Answers, ItemFails, RequestFails, cut
+from tap_exchange.demo.faults import Answers, FolderFails, ItemFails, RequestFails, cut
 from tap_exchange.demo.faults import On as Asked
 from tap_exchange.demo.recurrence import Recurrence
 from tests.kept import ANNA, Kept, On, kept
@@ -287,6 +287,15 @@ def test_a_meeting_whose_end_cannot_be_told_is_pushed_out_by_the_next_run(world:
     world.sync(fault, start=day(15))
     world.sync(start=day(15))
     assert world.shown == {"to come"}
+
+
+def test_what_a_listing_brought_with_an_earlier_date_goes_with_the_later_one(world: World) -> None:
+    world.mails(2, 12)
+    world.sync()
+    world.sync(FolderFails("ErrorCorruptData", world.anna.folder("inbox"), Asked("SyncFolderItems")), start=day(1))
+    assert world.shown == {"mail 2", "mail 12"}
+    world.sync()
+    assert world.shown == {"mail 12"}
 
 
 class ListsWhateverThereIs(Fault):
