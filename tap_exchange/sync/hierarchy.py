@@ -54,7 +54,9 @@ async def sync_hierarchy(store: StoreSync) -> None:
         elif change.kind == "delete":
             tree.gone[folder_id] = {}
     tree.fed |= {folder_id for folder_id, mark in tree.folders.items() if mark.get("unread")}
-    tree.fed |= {key for key, name in names.names.items() if tree.folders.get(key, {"dn": name}).get("dn") != name}
+    tree.fed |= {
+        key for key, name in names.names.items() if key in tree.folders and tree.folders[key].get("dn") != name
+    }
     await _load(store, tree, tree.fed, told=True)
     for folder_id in tree.fed & tree.unread:
         tree.folders[folder_id] = {"parent": store.mark["root"], "name": "", **before.get(folder_id, {})}
@@ -83,10 +85,12 @@ async def sync_hierarchy(store: StoreSync) -> None:
 
 def _note_due(store: StoreSync, *, unread: bool, names: bool) -> None:
     """Note what the next run has to ask for though the feed tells nothing; for names, that once more and no more."""
-    for name, is_due in (("names_due", names), ("hierarchy_due", unread or names)):
-        store.mark.pop(name, None)  # type: ignore[misc]
-        if is_due:
-            store.mark[name] = True  # type: ignore[literal-required]
+    store.mark.pop("names_due", None)
+    store.mark.pop("hierarchy_due", None)
+    if names:
+        store.mark["names_due"] = True
+    if unread or names:
+        store.mark["hierarchy_due"] = True
 
 
 def _not_fed(folders: dict[str, FolderMark]) -> dict[str, FolderMark]:

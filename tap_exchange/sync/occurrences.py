@@ -60,6 +60,7 @@ class Masters:
         with self._lock:
             unknown = {series: item_id for series, item_id in one_of_each.items() if series not in self._keys}
             found = self._ask(list(unknown.values())) if unknown else {}
+            self.failed = self.failed or (self._is_told and len(found) < len(unknown))
             for series, item_id in unknown.items():
                 master = found.get(item_id)
                 self._keys[series] = None if master is None else self.place.key(master)
@@ -75,13 +76,11 @@ class Masters:
             if not self._is_told:
                 break
             try:
-                told = masters(self.wire, batch)
-                found.update(told)
-                self.failed = self.failed or len(told) < len(set(batch))
+                found.update(masters(self.wire, batch))
             except FAILS_AS_A_WHOLE:
-                self.failed = self.failed or len(batch) == 1
-                for item_id in batch if len(batch) > 1 else ():
-                    found.update(self._ask([item_id]))
+                if len(batch) > 1:
+                    for item_id in batch:
+                        found.update(self._ask([item_id]))
             except FolderError as error:
                 if error.action is not Action.OUR_BUG:
                     raise

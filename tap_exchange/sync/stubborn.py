@@ -62,9 +62,9 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
 
 async def _without_culprits(folder: FolderSync, state: str | None, error: ExchangeError) -> ItemPage:
     """Find the items that break the next page, ignore them from now on, and return the page."""
-    listed = await _listed(folder)
     if (page := await _tried(folder, state, 1)) is not None:
         return page
+    listed = await _listed(folder)
     candidates = listed or []
     for _ in range(MOST_CULPRITS):
         culprit = await _find(folder, state, candidates)

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.demo import soap
-from tap_exchange.demo.faultplan import Answer, Fault
-from tap_exchange.demo.faults import Answers, FeedBreaks, FolderFails, ItemFails, On, RequestFails, StoreIsDown, says
-from tap_exchange.demo.soap import ServiceError, failure, response
+from tap_exchange.demo.faultplan import Fault
+from tap_exchange.demo.faults import (
+    Answers,
+    FeedBreaks,
+    FolderFails,
+    ItemFails,
+    Messages,
+    On,
+    RequestFails,
+    StoreIsDown,
+    called,
+    says,
+)
+from tap_exchange.demo.soap import ServiceError
 from tests.attachments import file
 from tests.trouble import ANNA, has_all, ids, mailbox, mark, run
 
@@ -82,21 +92,9 @@ def test_a_folder_left_out_whose_properties_fail_once_is_told_by_the_next_run(se
     assert held("folders", before, failed, then)[made.id]["excluded_at"]
 
 
-class NameFails(Fault):
-    """A folder fails when it is asked for by its name, once."""
-
-    def __init__(self, folder: Folder, code: str) -> None:
-        self.wanted, self.code, self.seen = folder, code, 0
-
-    def folder(self, call: Call, folder: Folder) -> None:
-        if call.operation == "GetFolder" and folder is self.wanted and not self.seen:
-            self.seen += 1
-            raise ServiceError(self.code)
-
-
 @pytest.mark.parametrize("code", ["ErrorInternalServerError", "ErrorMailboxStoreUnavailable"])
 def test_a_distinguished_name_that_fails_once_is_told_by_the_next_run(server: Server, inbox: Folder, code: str) -> None:
-    first = run(server, NameFails(inbox, code), **EVERYTHING)
+    first = run(server, FolderFails(code, inbox, On("GetFolder", times=1)), **EVERYTHING)
     then = run(server, state=first.state, **EVERYTHING).checked()
     assert held("folders", first, then)[inbox.id]["distinguished_name"] == "inbox"
 
@@ -121,25 +119,11 @@ def test_distinguished_names_that_fail_for_a_while_are_asked_for_by_the_next_run
 # Mailboxes
 
 
-class NoDirectory(Fault):
-    """ResolveNames is answered with a code in its message, once."""
-
-    def __init__(self, code: str) -> None:
-        self.code, self.seen = code, 0
-
-    def before(self, call: Call) -> Answer | None:
-        if call.operation != "ResolveNames" or self.seen:
-            return None
-        self.seen += 1
-        message = failure(call.operation, ServiceError(self.code))
-        return Answer(body=soap.envelope(response(call.operation, message), call.server.version).encode())
-
-
 @pytest.mark.parametrize(
     "fault",
     [
-        NoDirectory("ErrorInternalServerError"),
-        NoDirectory("ErrorTimeoutExpired"),
+        Messages(called("ErrorInternalServerError"), On("ResolveNames", times=1)),
+        Messages(called("ErrorTimeoutExpired"), On("ResolveNames", times=1)),
         RequestFails("ErrorAccessDenied", On("ResolveNames", times=1)),
         Answers(says(500), On("ResolveNames", times=4)),
         Answers(says(400), On("ResolveNames", times=1)),

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo.faultplan import Answer, Fault
-from tap_exchange.demo.faults import FolderFails, ItemFails, On, RequestFails, StoreIsDown
+from tap_exchange.demo.faultplan import Fault
+from tap_exchange.demo.faults import FolderFails, ItemFails, Messages, On, RequestFails, StoreIsDown, called
 from tap_exchange.demo.recurrence import Recurrence
 from tap_exchange.demo.series import Occurrence
-from tap_exchange.demo.soap import ServiceError, SoapFault, envelope, failure, response
+from tap_exchange.demo.soap import ServiceError
 from tap_exchange.sync.keys import surrogate
 from tests.calendars import ANNA, WINDOW, Calendars, everything, furnish, occurrence
 
 if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
+    from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.soap import Call
 
 
@@ -141,43 +142,29 @@ def test_a_view_that_breaks_off_takes_nothing_away_and_is_taken_again(kept: Cale
     kept.check()
 
 
-class KnowsNoMasters(Fault):
-    """A server of another make."""
-
-    def before(self, call: Call) -> Answer | None:
-        if call.record.operation == "GetItem" and "" in call.record.ids:
-            raise SoapFault("ErrorSchemaValidation")
-        return None
+def _asks_masters(request: Request) -> bool:
+    return request.operation == "GetItem" and "" in request.ids
 
 
 def test_a_server_that_cannot_tell_series_gives_the_rest(kept: Calendars) -> None:
     furnish(kept)
-    run = kept.run(KnowsNoMasters())
+    run = kept.run(RequestFails("ErrorSchemaValidation", On(where=_asks_masters)))
     shown = {key: row[:4] for key, row in kept.shown().items()}
     assert shown == {key: row[:4] for key, row in kept.truth().items()}
     assert {row["series_item_key"] for row in run.of("calendar_view")} == {None}
     assert len([request for request in kept.asked("GetItem") if "" in request.ids]) <= 4
 
 
-class FailsForMasters(Fault):
-    """A server that fails whenever it is asked for the master of a series, as a whole or for each."""
-
-    def __init__(self, *, each: bool = False) -> None:
-        self.each = each
-
-    def before(self, call: Call) -> Answer | None:
-        if call.record.operation != "GetItem" or "" not in call.record.ids:
-            return None
-        if not self.each:
-            raise SoapFault("ErrorInternalServerError")
-        messages = failure(call.operation, ServiceError("ErrorInternalServerError")) * len(call.record.ids)
-        return Answer(body=envelope(response(call.operation, messages), call.server.version).encode())
+def masters_fail(*, each: bool) -> Fault:
+    """Fail whenever the masters of series are asked for, each by itself or all as a whole."""
+    on = On(where=_asks_masters)
+    return Messages(called("ErrorInternalServerError"), on) if each else RequestFails("ErrorInternalServerError", on)
 
 
 @pytest.mark.parametrize("each", [False, True])
 def test_series_that_could_not_be_told_for_a_while_are_told_by_the_next_run(kept: Calendars, *, each: bool) -> None:
     furnish(kept)
-    run = kept.run(FailsForMasters(each=each))
+    run = kept.run(masters_fail(each=each))
     assert {row["series_item_key"] for row in run.of("calendar_view")} == {None}
     kept.run()
     kept.check()
@@ -187,10 +174,10 @@ def test_series_that_could_not_be_told_for_a_while_are_told_by_the_next_run(kept
 
 def test_series_that_can_never_be_told_are_asked_for_twice(kept: Calendars) -> None:
     furnish(kept)
-    kept.run(FailsForMasters())
-    kept.run(FailsForMasters())
+    kept.run(masters_fail(each=False))
+    kept.run(masters_fail(each=False))
     assert kept.views_listed
-    kept.run(FailsForMasters())
+    kept.run(masters_fail(each=False))
     assert not kept.views_listed
 
 
