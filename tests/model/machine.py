@@ -326,7 +326,7 @@ class MailboxMachine(RuleBasedStateMachine):
             return run_tap_here(config, state=self.state, catalog=catalog)
 
     def _config(self, settings: Settings, selects: Selects) -> Settings:
-        sign_in = {"ews_url": self.server.url, "username": self.address, "password": "secret", "max_wait": 30}
+        sign_in = {"ews_url": self.server.url, "username": self.address, "password": "secret", "max_wait": 5}
         config = {**sign_in, **WINDOW, **settings}
         start = self.world.start(config.pop("start_days_ago"))
         if start is not None:
