@@ -92,7 +92,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     if start > dates["lowest"]:
         done = await _push_out(folder, dates, start)
     if done and stale:
-        done = await _fill_streams(folder, dates["lowest"], stale)
+        done = await _fill_streams(folder, max(start, dates["lowest"]), stale)
     if done and not folder.started_over and start < dates.get("since", NOTHING):
         done = await _widen(folder, dates, start)
     if done and start == EVERYTHING:

@@ -289,6 +289,15 @@ def test_a_meeting_whose_end_cannot_be_told_is_pushed_out_by_the_next_run(world:
     assert world.shown == {"to come"}
 
 
+def test_what_a_later_date_took_out_is_not_filled_again_beside_a_meeting_whose_end_cannot_be_told(world: World) -> None:
+    world.mails(2, 12)
+    over = world.anna.folder("inbox").add("CalendarItem", Subject="over", **_times(day(2)), **_span(day(2)))
+    world.run(None, body_type="text")
+    world.server.faults.add(ItemFails("ErrorItemCorrupt", [over]))
+    world.run(body_type="html")
+    assert world.shown == {"mail 12"}
+
+
 def test_what_a_listing_brought_with_an_earlier_date_goes_with_the_later_one(world: World) -> None:
     world.mails(2, 12)
     world.sync()
