@@ -39,10 +39,6 @@ class Rescue:
     """Whether the server named the item as the trouble; else its requests failed, and the server may be the trouble."""
 
 
-class _Gone(Exception):  # noqa: N818
-    """The item is no longer there."""
-
-
 def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue:
     """Find the most that the server can give of an item, in at most 12 requests for each bad property.
 
@@ -50,16 +46,22 @@ def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue
     any property, which tells whether anything can be read; then, as long as the remaining properties fail together,
     the shortest failing prefix of them is found by bisecting, and its last one left out. Each is tried alone in the
     end. Raises what speaks of the server or the mailbox.
+
+    An item is gone when it is not found twice without any property: not found with some, it was only seen to fail.
     """
-    try:
-        if (rescue := _at_once(wire, item_id, shape, code)) is not None:
-            return rescue
-        bare = _ask(wire, item_id, shape.without(shape.columns), tries=2)
-        if bare is None or bare.record is None:
-            return Rescue(None, shape.columns, told=bare is not None)
-        return _without_bad(wire, item_id, shape, bare)
-    except _Gone:
-        return Rescue(None, gone=True)
+    if (rescue := _at_once(wire, item_id, shape, code)) is not None:
+        return rescue
+    nothing = shape.without(shape.columns)
+    bare = _ask(wire, item_id, nothing, tries=2)
+    if _is_gone(bare):
+        bare = _ask(wire, item_id, nothing, tries=2)
+    if bare is None or bare.record is None:
+        return Rescue(None, shape.columns, gone=_is_gone(bare), told=bare is not None)
+    return _without_bad(wire, item_id, shape, bare)
+
+
+def _is_gone(answer: Answer | None) -> bool:
+    return answer is not None and item_action(answer.code or "") is Action.ITEM_GONE
 
 
 def _without_bad(wire: Mailbox, item_id: str, shape: Shape, bare: Answer) -> Rescue:
@@ -141,6 +143,4 @@ def _ask(wire: Mailbox, item_id: str, shape: Shape, tries: int = 1) -> Answer | 
         (answer,) = wire.get_items([item_id], shape, tries=tries)
     except FAILS_AS_A_WHOLE:
         return None
-    if answer.record is None and item_action(answer.code or "") is Action.ITEM_GONE:
-        raise _Gone
     return answer

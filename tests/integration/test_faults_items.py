@@ -267,6 +267,16 @@ def test_a_store_that_finds_none_of_its_items_moves_nothing(server: Server, inbo
     has_all(run(server, state=ended.state).checked(), inbox)
 
 
+def test_a_bad_item_that_is_not_found_for_a_moment_is_not_lost(server: Server, inbox: Folder) -> None:
+    bad = inbox.items()[3]
+    torn = ItemFails("ErrorItemCorrupt", [bad], asking="item:Body")
+    alone = On("GetItem", where=lambda request: len(request.ids) == 1 and SUBJECT in request.properties, times=4)
+    ended = run(server, torn, ItemFails("ErrorItemNotFound", [bad], on=alone)).checked()
+    assert alone.struck == 4
+    assert "body" in rows_by_id(ended, "corrupt_items")[bad.id]["missing_properties"]
+    has_all(ended, inbox)
+
+
 def test_a_page_of_ghosts_is_kept_as_pending_while_other_items_are_found(server: Server, inbox: Folder) -> None:
     inbox.store.folder("sentitems").fill(5)
     folders = ["inbox", "sentitems"]

@@ -24,15 +24,25 @@ BATCH_AND_TENTHS = 11
 class Wire:
     """A server that has one item, and fails as a whole while any of some columns is asked for."""
 
-    def __init__(self, bad: Collection[str] = (), *, by_chance: Collection[int] = (), dead_after: int = 10_000) -> None:
+    def __init__(
+        self,
+        bad: Collection[str] = (),
+        *,
+        by_chance: Collection[int] = (),
+        dead_after: int = 10_000,
+        not_found: Collection[int] = (),
+    ) -> None:
         self.bad = set(bad)
         self.by_chance = by_chance
         self.dead_after = dead_after
+        self.not_found = not_found
         self.requests = 0
 
     def get_items(self, ids: list[str], asked: Shape, *, tries: int | None = None) -> list[Answer]:
         for _ in range(tries or 2):
             self.requests += 1
+            if self.requests in self.not_found:
+                return [Answer(ids[0], code="ErrorItemNotFound")]
             columns = {column for group in asked.groups for column in group}
             fails = self.requests in self.by_chance or self.requests > self.dead_after
             if not fails and self.bad.isdisjoint(columns):
@@ -67,6 +77,22 @@ def test_a_request_that_fails_by_chance_misleads_nobody() -> None:
         for number in range(1, 30):
             rescue = salvage(Wire(group, by_chance={number}), ITEM, whole)
             assert rescue.missing == group or not rescue.told, f"misled by request {number}"
+
+
+def test_an_item_that_is_not_found_for_a_moment_is_read_as_far_as_it_can_be() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+        for number in range(1, 30):
+            rescue = salvage(Wire(group, not_found={number}), ITEM, whole)
+            assert (rescue.missing, rescue.gone) == (group, False), f"misled by request {number}"
+
+
+def test_an_item_that_is_not_found_without_any_property_is_gone() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    for went in (1, 2):
+        wire = Wire(whole.groups[20], not_found=range(went, 99))
+        assert salvage(wire, ITEM, whole).gone
+        assert wire.requests == 3
 
 
 def test_an_item_that_failed_by_chance_is_whole() -> None:
