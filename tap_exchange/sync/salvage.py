@@ -75,7 +75,7 @@ def _without_bad(wire: Mailbox, item_id: str, shape: Shape, bare: Answer) -> Res
         bad.append(properties.pop(good))
         if (answer := _read(wire, item_id, _less(shape, bad))) is not None:
             return _taken_back(wire, item_id, shape, bad) or Rescue(answer, _names(bad))
-        if _read(wire, item_id, nothing) is None:  # what could be read before: the trouble is not the item's
+        if _read(wire, item_id, nothing, tries=2) is None:  # what could be read before: the trouble is not the item's
             return Rescue(None, shape.columns, told=False)
     if (rescue := _taken_back(wire, item_id, shape, bad)) is not None:
         return rescue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,7 +77,17 @@ def test_a_request_that_fails_by_chance_misleads_nobody() -> None:
     for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
         for number in range(1, 30):
             rescue = salvage(Wire(group, by_chance={number}), ITEM, whole)
-            assert rescue.missing == group or not rescue.told, f"misled by request {number}"
+            assert (rescue.missing, rescue.told) == (group, True), f"misled by request {number}"
+
+
+def test_two_requests_that_fail_by_chance_mislead_nobody_while_the_item_can_be_read_without_properties() -> None:
+    whole = shape("messages", None, settings=ContentSettings())
+    without = {2, 3}
+    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+        for unlucky in combinations(range(1, 20), 2):
+            if set(unlucky) != without:
+                rescue = salvage(Wire(group, by_chance=unlucky), ITEM, whole)
+                assert (rescue.missing, rescue.told) == (group, True), f"misled by requests {unlucky}"
 
 
 def test_an_item_that_is_not_found_for_a_moment_is_read_as_far_as_it_can_be() -> None:
