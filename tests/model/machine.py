@@ -59,7 +59,7 @@ WANTED = {
 """What decides about what the tables hold."""
 STARTS_OVER = "states refused"
 """What docs/state.md tells of: a state that is refused for a while, and then the STATEs of the run that met it lost."""
-HELD = {"search_folders", "folders_exclude", "body_type"}
+HELD = {"search_folders", "folders_exclude", "body_type", "attachments"}
 """What stays after a run that did not end well, until one does."""
 
 HOW = {
@@ -282,8 +282,9 @@ class MailboxMachine(RuleBasedStateMachine):
         """Run, keep what it left, and compare, if all of it did and it ended well.
 
         What docs/state.md advises against is left out: after a run that did not end well some settings stay until one
-        does: the selection, what bodies are, what leaves folders out, and the date of a run that wrote tombstones; the
-        stores that it read are among those of the next. A new lineage begins with the stores that earlier ones had fed.
+        does: the selection, what bodies and attachments are, what leaves folders out, and the date of a run that wrote
+        tombstones; the stores that it read are among those of the next. A new lineage begins with the stores that
+        earlier ones had fed.
         """
         stores = [store for store in EVERY_STORE if store in self.owed or store in settings["stores"]]
         settings = settings | {"stores": stores} | self.held
