@@ -195,7 +195,11 @@ class PageWork:
         )
 
     async def _settle(self) -> Iterable[Row]:
-        """Decide what is kept for later runs: items that failed, and those not found when nothing of the page was."""
+        """Decide what is kept for later runs: items that failed, and those not found.
+
+        What is not found is gone, which the feed will tell, or only seems so: a deletion is believed of a feed or of a
+        complete listing alone.
+        """
         folder = self.folder
         if folder.blocked:
             return ()
@@ -208,9 +212,7 @@ class PageWork:
         for change in dict.fromkeys(self.undated):
             if change not in self.failed and change.item_id not in self.attempts:  # asked for once more, and no more
                 self.keep.append(_pending(change, 1))
-        if self.found or self.corrupt or self.failed:
-            folder.tally.not_found += len(self.not_found)
-            return rows
+        folder.tally.not_found += len(self.not_found)
         for change in self.not_found:
             tried = self.attempts.get(change.item_id, 0) + 1
             if tried > MOST_ATTEMPTS:

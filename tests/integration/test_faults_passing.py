@@ -21,7 +21,7 @@ from tap_exchange.demo.faults import (
 )
 from tap_exchange.demo.soap import ServiceError
 from tests.attachments import file
-from tests.trouble import ANNA, has_all, ids, mailbox, mark, run
+from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, mark, run
 
 if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
@@ -215,6 +215,38 @@ def test_closed_folders_do_not_speak_against_a_store_that_answers(server: Server
     missing = ItemFails("ErrorItemNotFound", [alone], on=On("GetItem"))
     then = run(server, *denied, missing, state=before.state, **everything).checked()
     assert [item[0] for item in mark(then, alone.folder)["pending"]] == [alone.id]
+
+
+def test_an_item_that_is_not_found_for_a_while_among_others_is_loaded_by_the_next_run(
+    server: Server, inbox: Folder
+) -> None:
+    hidden = inbox.items()[3]
+    first = run(server, ItemFails("ErrorItemNotFound", [hidden], on=On("GetItem", times=2))).checked()
+    assert hidden.id not in held("messages", first)
+    assert (folder_row(first, inbox)["not_found"], folder_row(first, inbox)["pending"]) == (1, 1)
+    then = run(server, state=first.state).checked()
+    assert set(held("messages", first, then)) == ids(inbox.items())
+
+
+class GoesMeanwhile(Fault):
+    """An item is deleted after the feed named it, and before it is loaded."""
+
+    def __init__(self, item: Item) -> None:
+        self.item_that_goes = item
+
+    def before(self, call: Call) -> None:
+        if call.operation == "GetItem" and self.item_that_goes in self.item_that_goes.folder.items():
+            self.item_that_goes.delete()
+
+
+def test_an_item_that_went_before_it_was_loaded_is_tried_until_the_feed_tells_it(server: Server, inbox: Folder) -> None:
+    goes = inbox.items()[3]
+    first = run(server, GoesMeanwhile(goes)).checked()
+    assert folder_row(first, inbox)["pending"] == 1
+    then = run(server, state=first.state).checked()
+    assert [row["item_id"] for row in then.of("item_changes") if row["change_type"] == "delete"] == [goes.id]
+    assert "pending" not in mark(then, inbox)
+    assert not then.of("corrupt_items")
 
 
 def test_an_ignored_item_is_not_told_deleted_while_nothing_can_be_read(

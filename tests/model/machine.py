@@ -309,7 +309,9 @@ class MailboxMachine(RuleBasedStateMachine):
             self.owed.clear()
         is_whole = selects is None and not settings.get("folders_exclude")
         is_listed = settings["listing_hours"] == 0 or "public_folders" not in stores
-        is_read = all(row["code"] != "ErrorAccessDenied" for row in run.of("folder_syncs"))  # skipped, which is told
+        # They tell of folders that were skipped, and of items that were not found.
+        folders = run.table("folder_syncs").values() if ended_well else ()
+        is_read = all(row["code"] != "ErrorAccessDenied" and (must_end_well or not row["pending"]) for row in folders)
         if compare and ended_well and is_whole and is_listed and is_read:
             self._check(settings)
 
