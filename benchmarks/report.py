@@ -127,7 +127,9 @@ def written(text: str, results: dict[str, Any], mark: str = "figures") -> str:
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     machine = results["machine"]
-    taken = ", ".join(f"{name} {one['at']} (load {one['load']})" for name, one in results["taken"].items())
+    taken = ", ".join(
+        f"{name} {one['at']} (load {one['load']}, Python {one['python']})" for name, one in results["taken"].items()
+    )
     taken = f"Taken on {machine['cpus']} processors ({machine['processor']}): {taken}."
     return f"{before}{begin}\n\n{table(rows(results))}\n\n{taken}\n\n{end}{after}"
 

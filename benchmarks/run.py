@@ -36,15 +36,15 @@ def machine() -> dict[str, Any]:
         "processor": processor(),
         "cpus": os.cpu_count(),
         "system": platform.platform(terse=True),
-        "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
     }
 
 
 def moment() -> dict[str, Any]:
-    """Return when a figure is taken, and how busy the machine is then."""
+    """Return when a figure is taken, how busy the machine is then, and by which Python."""
     load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    return {"at": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), "load": load}
+    at = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return {"at": at, "load": load, "python": platform.python_version()}
 
 
 def processor() -> str:
