@@ -225,8 +225,8 @@ class ViewWork:
             mark.pop("view_corrupt", None)
 
     def _settle(self, mark: FolderMark, name: str) -> None:
-        """Note what the view is true for; one that lacks the series of an occurrence is taken once more before."""
-        if self.loader.masters.failed and mark.get("view_tried") != name:
+        """Note what the view is true for; one that lacks an occurrence, or its series, is taken once more before."""
+        if (self.not_found or self.loader.masters.failed) and mark.get("view_tried") != name:
             mark["view_tried"] = name
             return
         mark["view"] = name

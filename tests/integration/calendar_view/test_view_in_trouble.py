@@ -70,6 +70,18 @@ class Unlistable(Fault):
             raise ServiceError("ErrorCorruptData")
 
 
+def test_an_occurrence_that_is_not_found_for_a_while_is_in_the_view_of_the_next_run(kept: Calendars) -> None:
+    furnish(kept)
+    hidden = occurrence(kept, "daily", 10)
+    run = kept.run(ItemFails("ErrorItemNotFound", [hidden], on=On("GetItem")))
+    assert surrogate(ANNA, hidden.id) not in kept.shown()
+    assert not run.of("corrupt_items")
+    kept.run()
+    kept.check()
+    kept.run()
+    assert not kept.views_listed
+
+
 def test_an_hour_that_cannot_be_listed_is_told_and_all_around_it_is_shown(kept: Calendars) -> None:
     furnish(kept)
     bad = kept.meeting("breaks the view", day=5, hour=13.5, length=0.25)
