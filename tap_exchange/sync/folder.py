@@ -34,10 +34,10 @@ from tap_exchange.sync.watch import outdate, watch, watch_new
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_exchange.ews.operations import Mailbox
-    from tap_exchange.sync.bookmarks import FolderMark
+    from tap_exchange.sync.bookmarks import FolderMark, Pending
     from tap_exchange.sync.loader import Loader
     from tap_exchange.sync.progress import Progress
     from tap_exchange.sync.selection import Selection
@@ -251,17 +251,18 @@ class FolderSync:
             await self.reset(None)
             await self._begin()
             return
-        if self.mark.get("pending"):
-            await self._try_pending()
+        before = self.mark.get("pending", [])
         if self.mark.get("ignored"):
             await watch(self)
         stale = self.stale_streams()
         if scoped.is_dated(self):
             await scoped.go_on(self, stale)
-            return
-        await self.follow(self.mark["sync_state"], adopt=not stale)
-        if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
-            await fill(self, stale)
+        else:
+            await self.follow(self.mark["sync_state"], adopt=not stale)
+            if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
+                await fill(self, stale)
+        if not self.must_stop():
+            await self._try_pending([item for item in self.mark.get("pending", []) if item in before])
 
     async def _begin(self) -> None:
         if self.since.moment is None:
@@ -368,8 +369,10 @@ class FolderSync:
 
         await self.store.run.conveyor.put(Page(opening=opening, advance=advance))
 
-    async def _try_pending(self) -> None:
-        pending = self.mark["pending"]
+    async def _try_pending(self, pending: Sequence[Pending]) -> None:
+        """Try what earlier runs left and this run's feed did not tell of: what was deleted needs no try."""
+        if not pending:
+            return
         changes = [ItemChange(item[3], item[0], item[1], item[2], None) for item in pending]
         attempts = {item[0]: item[4] for item in pending}
         work = PageWork(self, changes, then=lambda: None, origin="fill", told=False, attempts=attempts)

@@ -226,7 +226,7 @@ class PageWork:
         folder = self.folder
         if folder.blocked:
             return
-        settled = {change.item_id for change in self.changes}
+        settled = {change.item_id for change in self.changes if change.kind != "read_flag"}  # which loads nothing
         pending = [item for item in folder.mark.get("pending", []) if item[0] not in settled] + self.keep
         if pending:
             folder.mark["pending"] = pending

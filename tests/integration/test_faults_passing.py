@@ -21,7 +21,7 @@ from tap_exchange.demo.faults import (
 )
 from tap_exchange.demo.soap import ServiceError
 from tests.attachments import file
-from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, mark, run
+from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, mark, requests_of, run
 
 if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
@@ -228,6 +228,17 @@ def test_an_item_that_is_not_found_for_a_while_among_others_is_loaded_by_the_nex
     assert set(held("messages", first, then)) == ids(inbox.items())
 
 
+def test_an_item_that_was_read_while_it_could_not_be_found_is_still_tried(server: Server, inbox: Folder) -> None:
+    hidden = next(item for item in inbox.items() if not item.properties["IsRead"])
+    missing = ItemFails("ErrorItemNotFound", [hidden])
+    first = run(server, missing).checked()
+    hidden.mark_read(True)
+    second = run(server, missing, state=first.state).checked()
+    assert [row["change_type"] for row in second.of("item_changes")] == ["read_flag"]
+    third = run(server, state=second.state).checked()
+    assert set(held("messages", first, second, third)) == ids(inbox.items())
+
+
 class GoesMeanwhile(Fault):
     """An item is deleted after the feed named it, and before it is loaded."""
 
@@ -246,6 +257,7 @@ def test_an_item_that_went_before_it_was_loaded_is_tried_until_the_feed_tells_it
     then = run(server, state=first.state).checked()
     assert [row["item_id"] for row in then.of("item_changes") if row["change_type"] == "delete"] == [goes.id]
     assert "pending" not in mark(then, inbox)
+    assert not requests_of(server, "GetItem")
     assert not then.of("corrupt_items")
 
 
