@@ -251,7 +251,7 @@ class FolderSync:
             await self.reset(None)
             await self._begin()
             return
-        before = self.mark.get("pending", [])
+        before = {tuple(item) for item in self.mark.get("pending", [])}
         if self.mark.get("ignored"):
             await watch(self)
         stale = self.stale_streams()
@@ -262,7 +262,7 @@ class FolderSync:
             if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
                 await fill(self, stale)
         if not self.must_stop():
-            await self._try_pending([item for item in self.mark.get("pending", []) if item in before])
+            await self._try_pending([item for item in self.mark.get("pending", []) if tuple(item) in before])
 
     async def _begin(self) -> None:
         if self.since.moment is None:
