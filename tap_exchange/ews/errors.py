@@ -212,3 +212,8 @@ def item_action(code: str) -> Action:
     if action is Action.MAILBOX_OUT and code != "ErrorAccessDenied":
         return action
     return Action.QUARANTINE
+
+
+def is_gone(code: str | None) -> bool:
+    """Tell whether a code, None for none, says of a single item that it is not there."""
+    return item_action(code or "") is Action.ITEM_GONE

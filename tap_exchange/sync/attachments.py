@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, RequestTooBig, Stopped, item_action, took_too_long
-from tap_exchange.ews.faults import Action
+from tap_exchange.ews.errors import ExchangeError, FatalError, RequestTooBig, Stopped, is_gone, took_too_long
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.contents import InRow, Taken, Target
 from tap_exchange.sync.files import file_name
@@ -200,7 +199,7 @@ class OfItem:
 
     def _take_code(self, wanted: Wanted, code: str, loaded: Loaded) -> None:
         """Decide what a code means: an attachment that is gone is told by the feed, if its item has changed."""
-        if item_action(code) is Action.ITEM_GONE and not self._is_as_it_was():
+        if is_gone(code) and not self._is_as_it_was():
             wanted.row["content_status"] = GONE
             return
         if wanted.kind == "item":
@@ -234,7 +233,7 @@ class OfItem:
         """Tell whether the item is unchanged, as far as one can; raises when it is not found, or nothing answers."""
         least = shape("other_items", (), settings=ContentSettings())
         (answer,) = self.wire.get_items([self.change.item_id], least.without(least.columns))
-        if item_action(answer.code or "") is Action.ITEM_GONE:
+        if is_gone(answer.code):
             raise _ItemGoneError
         return answer.record is None or bool(answer.record["change_key"] == self.item["change_key"])
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Answer
-from tap_exchange.ews.errors import item_action
-from tap_exchange.ews.faults import Action
+from tap_exchange.ews.errors import is_gone
 from tap_exchange.sync.attachments import ASKED_OF_ITEM, OfItem
 from tap_exchange.sync.page import Corrupt, Loaded, Pack, Place, Record, Row, unpacked
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, salvage
@@ -110,7 +109,7 @@ class Loader:
                 self._emit(change, answer.record, shape.stream, origin, loaded)
             else:
                 self._load_as(actual, change, origin, loaded)
-        elif item_action(answer.code or "") is Action.ITEM_GONE:
+        elif is_gone(answer.code):
             loaded.not_found.append(change)
         else:
             self._load_what_can_be_read(change, shape, origin, loaded, answer)
@@ -129,7 +128,7 @@ class Loader:
             return
         if answer.record is not None:
             self._emit(change, answer.record, stream, origin, loaded)
-        elif item_action(answer.code or "") is Action.ITEM_GONE:
+        elif is_gone(answer.code):
             loaded.not_found.append(change)
         else:
             self._load_what_can_be_read(change, shape, origin, loaded, answer)

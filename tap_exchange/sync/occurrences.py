@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import ItemChange
-from tap_exchange.ews.errors import FolderError, item_action
+from tap_exchange.ews.errors import FolderError, is_gone
 from tap_exchange.ews.faults import Action
 from tap_exchange.ews.series import MOST_ASKED, masters
 from tap_exchange.sync.loader import explain, tenths
@@ -136,7 +136,7 @@ class OccurrenceLoader:
         for answer in answers:
             if answer.record is not None:
                 yield {**answer.record, "item_id": answer.id}
-            elif item_action(answer.code or "") is Action.ITEM_GONE:
+            elif is_gone(answer.code):
                 loaded.not_found.append(_change(answer.id))
             else:
                 yield from self._rescue(answer.id, answer, loaded, again=again)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig, item_action
-from tap_exchange.ews.faults import Action
+from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig, is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,15 +52,11 @@ def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue
         return rescue
     nothing = shape.without(shape.columns)
     bare = _ask(wire, item_id, nothing, tries=2)
-    if _is_gone(bare):
+    if bare is not None and is_gone(bare.code):
         bare = _ask(wire, item_id, nothing, tries=2)
     if bare is None or bare.record is None:
-        return Rescue(None, shape.columns, gone=_is_gone(bare), told=bare is not None)
+        return Rescue(None, shape.columns, gone=bare is not None and is_gone(bare.code), told=bare is not None)
     return _without_bad(wire, item_id, shape, bare)
-
-
-def _is_gone(answer: Answer | None) -> bool:
-    return answer is not None and item_action(answer.code or "") is Action.ITEM_GONE
 
 
 def _without_bad(wire: Mailbox, item_id: str, shape: Shape, bare: Answer) -> Rescue:

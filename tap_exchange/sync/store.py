@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, is_gone
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
 from tap_exchange.sync.bookmarks import StateRefusedError
@@ -291,7 +291,7 @@ class StoreSync:
             raise
         except ExchangeError:
             return False
-        return answer.code is None or action_of(answer.code or "") is not Action.ITEM_GONE
+        return not is_gone(answer.code)
 
     async def _put_row(self) -> None:
         await self.run.conveyor.put(Page(opening=lambda: [self.row()]))

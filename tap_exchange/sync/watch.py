@@ -6,8 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Answer, ItemChange, ItemKind
-from tap_exchange.ews.errors import item_action
-from tap_exchange.ews.faults import Action
+from tap_exchange.ews.errors import is_gone
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.corrupt import FEED, mark_key, resolve
 from tap_exchange.sync.page import Page
@@ -108,7 +107,7 @@ async def _judge(
             return None, [now, element, *told]
         kind = "update" if folder.store.run.settings.read_flags == "reload" else "read_flag"
         return ItemChange(kind, answer.id, now, element, is_read), [now, element, *flag]
-    gone = item_action(answer.code or "") is Action.ITEM_GONE
+    gone = is_gone(answer.code)
     if gone and await folder.store.answers(folder.place.folder_id, ignored):
         return ItemChange("delete", answer.id, None, None), None
     return None if change_key else ItemChange("create", answer.id, None, element), [change_key or UNREAD, element]

@@ -20,6 +20,7 @@ from tap_exchange.demo.faults import (
     says,
 )
 from tap_exchange.demo.soap import ServiceError
+from tests import kept
 from tests.attachments import file
 from tests.trouble import ANNA, folder_row, has_all, ids, mailbox, mark, requests_of, run
 
@@ -239,20 +240,9 @@ def test_an_item_that_was_read_while_it_could_not_be_found_is_still_tried(server
     assert set(held("messages", first, second, third)) == ids(inbox.items())
 
 
-class GoesMeanwhile(Fault):
-    """An item is deleted after the feed named it, and before it is loaded."""
-
-    def __init__(self, item: Item) -> None:
-        self.item_that_goes = item
-
-    def before(self, call: Call) -> None:
-        if call.operation == "GetItem" and self.item_that_goes in self.item_that_goes.folder.items():
-            self.item_that_goes.delete()
-
-
 def test_an_item_that_went_before_it_was_loaded_is_tried_until_the_feed_tells_it(server: Server, inbox: Folder) -> None:
     goes = inbox.items()[3]
-    first = run(server, GoesMeanwhile(goes)).checked()
+    first = run(server, kept.On("GetItem", 1, goes.delete)).checked()
     assert folder_row(first, inbox)["pending"] == 1
     then = run(server, state=first.state).checked()
     assert [row["item_id"] for row in then.of("item_changes") if row["change_type"] == "delete"] == [goes.id]

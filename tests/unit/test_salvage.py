@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tap_exchange.ews.shapes import Shape
 
+WHOLE = shape("messages", None, settings=ContentSettings())
+SOME_GROUPS = (WHOLE.groups[0], WHOLE.groups[20], WHOLE.groups[-1])
 ITEM = "AAMk="
 BATCH_AND_TENTHS = 11
 """Requests beside the one that would do, before a single item of a batch of ten is salvaged."""
@@ -65,65 +67,57 @@ def test_whichever_property_is_bad_it_alone_is_missing_at_little_cost(stream: st
 
 
 def test_several_bad_properties_are_found_one_by_one() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
-    groups = [whole.groups[0], whole.groups[7], whole.groups[-1]]
+    groups = [WHOLE.groups[0], WHOLE.groups[7], WHOLE.groups[-1]]
     wire = Wire({column for group in groups for column in group})
-    assert salvage(wire, ITEM, whole).missing == tuple(column for group in groups for column in group)
+    assert salvage(wire, ITEM, WHOLE).missing == tuple(column for group in groups for column in group)
     assert BATCH_AND_TENTHS + wire.requests <= 3 * (10 + 12)
 
 
 def test_a_request_that_fails_by_chance_misleads_nobody() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
-    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+    for group in SOME_GROUPS:
         for number in range(1, 30):
-            rescue = salvage(Wire(group, by_chance={number}), ITEM, whole)
+            rescue = salvage(Wire(group, by_chance={number}), ITEM, WHOLE)
             assert (rescue.missing, rescue.told) == (group, True), f"misled by request {number}"
 
 
 def test_two_requests_that_fail_by_chance_mislead_nobody_while_the_item_can_be_read_without_properties() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
     without = {2, 3}
-    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+    for group in SOME_GROUPS:
         for unlucky in combinations(range(1, 20), 2):
             if set(unlucky) != without:
-                rescue = salvage(Wire(group, by_chance=unlucky), ITEM, whole)
+                rescue = salvage(Wire(group, by_chance=unlucky), ITEM, WHOLE)
                 assert (rescue.missing, rescue.told) == (group, True), f"misled by requests {unlucky}"
 
 
 def test_an_item_that_is_not_found_for_a_moment_is_read_as_far_as_it_can_be() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
-    for group in (whole.groups[0], whole.groups[20], whole.groups[-1]):
+    for group in SOME_GROUPS:
         for number in range(1, 30):
-            rescue = salvage(Wire(group, not_found={number}), ITEM, whole)
+            rescue = salvage(Wire(group, not_found={number}), ITEM, WHOLE)
             assert (rescue.missing, rescue.gone) == (group, False), f"misled by request {number}"
 
 
 def test_an_item_that_is_not_found_without_any_property_is_gone() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
     for went in (1, 2):
-        wire = Wire(whole.groups[20], not_found=range(went, 99))
-        assert salvage(wire, ITEM, whole).gone
+        wire = Wire(WHOLE.groups[20], not_found=range(went, 99))
+        assert salvage(wire, ITEM, WHOLE).gone
         assert wire.requests == 3
 
 
 def test_an_item_that_failed_by_chance_is_whole() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
     for unlucky in ({1}, {1, 2}, {1, 3}, {1, 3, 5}, {1, 9}):
-        rescue = salvage(Wire(by_chance=unlucky), ITEM, whole)
+        rescue = salvage(Wire(by_chance=unlucky), ITEM, WHOLE)
         assert rescue.missing == ()
         assert rescue.answer is not None
 
 
 def test_a_server_that_dies_in_the_middle_says_nothing_of_the_item() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
     for alive in range(1, 9):
-        rescue = salvage(Wire(whole.groups[30], dead_after=alive), ITEM, whole)
-        assert not rescue.told or rescue.missing == whole.groups[30]
+        rescue = salvage(Wire(WHOLE.groups[30], dead_after=alive), ITEM, WHOLE)
+        assert not rescue.told or rescue.missing == WHOLE.groups[30]
 
 
 def test_an_item_of_which_nothing_can_be_read_costs_three_requests() -> None:
-    whole = shape("messages", None, settings=ContentSettings())
     wire = Wire(dead_after=0)
-    rescue = salvage(wire, ITEM, whole)
+    rescue = salvage(wire, ITEM, WHOLE)
     assert (rescue.answer, rescue.told) == (None, False)
     assert wire.requests == 3

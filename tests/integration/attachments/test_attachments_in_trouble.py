@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_exchange.demo.faultplan import Answer, Fault
 from tap_exchange.demo.faults import How, On, RequestFails, Throttles
 from tap_exchange.demo.soap import ServiceError
+from tests import kept
 from tests.attachments import Tables, corrupt, file, furnish, key_of, truth
 from tests.trouble import requests_of, run
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
-    from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.server import Server
     from tap_exchange.demo.soap import Call
 
@@ -172,19 +172,6 @@ def test_a_server_in_trouble_is_no_fault_of_the_attachments(anna: Mailbox, inbox
     assert tables.told() == truth(anna, content=True)
 
 
-@dataclass(eq=False)
-class Meanwhile(Fault):
-    """Somebody edits the mailbox as the first GetAttachment arrives."""
-
-    edit: Any
-    done: bool = False
-
-    def arrived(self, request: Request) -> None:
-        if request.operation == "GetAttachment" and not self.done:
-            self.done = True
-            self.edit()
-
-
 def test_an_item_deleted_or_changed_meanwhile_is_told_by_the_feed(anna: Mailbox, inbox: Folder, server: Server) -> None:
     gone, changed = inbox.add(attachments=[file(b"gone")]), inbox.add(attachments=[file(b"first"), file(b"second")])
 
@@ -194,7 +181,7 @@ def test_an_item_deleted_or_changed_meanwhile_is_told_by_the_feed(anna: Mailbox,
         changed.update(Subject="one less")
 
     tables = Tables()
-    done = tables.take(run(server, Meanwhile(edit), attachments="content"))
+    done = tables.take(run(server, kept.On("GetAttachment", 1, edit), attachments="content"))
     assert not corrupt(done)
     assert {row["content_status"] for row in done.of("attachments")} <= {"loaded", "gone"}
     done = tables.take(run(server, state=done.state, attachments="content"))
