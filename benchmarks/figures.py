@@ -15,7 +15,7 @@ from benchmarks import bare
 from benchmarks.harness import HERE, PLAIN, TAP, Run, Server, exchange, read_all, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MESSAGE = {"body_bytes": 8192, "recipients": 5, "headers": 30}
 SMALL = {"body_bytes": 200, "recipients": 1, "headers": 1}
@@ -41,12 +41,14 @@ class Sizes:
     """Folders of two mailboxes without messages."""
     large: int
     """Messages with bodies of 1 MB."""
+    pauses: int
+    """How often the large mailbox waits for small ones where growth is measured."""
     connections: tuple[int, ...] = (1, 4, 8)
     """Of the network figures."""
 
 
-QUICK = Sizes(5, 1_000, 40_000, 5_000, (100, 100), (100, 1_000), 300)
-FULL = Sizes(7, 2_000, 1_000_000, 100_000, (1_000, 100), (1_000, 10_000), 3_000)
+QUICK = Sizes(5, 1_000, 40_000, 5_000, (100, 100), (100, 1_000), 300, 6)
+FULL = Sizes(7, 2_000, 1_000_000, 100_000, (1_000, 100), (1_000, 10_000), 3_000, 25)
 
 
 def start(sizes: Sizes) -> dict[str, Any]:
@@ -236,13 +238,28 @@ def slow_reader(server: Server, after: int = 500, pause: float = 6.0) -> dict[st
 
 
 def growth(sizes: Sizes) -> dict[str, Any]:
-    """Measure CPU an item in a small and in a large mailbox, CPU a folder, and what STATE takes of the output."""
+    """Measure CPU an item in a small and in a large mailbox, CPU a folder, and what STATE takes of the output.
+
+    The large mailbox is loaded in pieces: after each of them its reader stops, so that the tap waits, while small
+    mailboxes of the same server are loaded. What the machine does in those minutes befalls all of them alike.
+    """
     less, more = 10_000, sizes.much
-    rounds = 3 if more < 100_000 else 1
-    with exchange(FEW, **SMALL) as few, exchange(less, **SMALL) as small, exchange(more, **SMALL) as large:
-        runs = [(run(few), run(small), run(large)) for _ in range(rounds)]
-    base, of_less, of_more = (min(taken.cpu for taken in column) for column in zip(*runs, strict=True))
-    each = ((of_less - base) / (less - FEW), (of_more - base) / (more - FEW))
+    fews: list[Run] = []
+    smalls: list[Run] = []
+
+    with exchange(more, beside=(FEW, less), **SMALL) as server:
+
+        def load_small() -> None:
+            fews.append(run(server, username="beside0@example.com"))
+            smalls.append(run(server, username="beside1@example.com"))
+
+        def read(lines: IO[bytes], taken: Run) -> None:
+            read_all(pausing(lines, taken, more // sizes.pauses, load_small), taken)
+
+        large = run(server, read=read)
+    base = statistics.mean(taken.cpu for taken in fews)
+    of_less = [(small.cpu - base) / (less - FEW) for small in smalls]
+    each = (statistics.mean(of_less), (large.cpu - base) / (more - FEW))
     folders: dict[int, Run] = {}
     for count in sizes.empty:
         with exchange(0, count, **SMALL) as server:
@@ -254,7 +271,8 @@ def growth(sizes: Sizes) -> dict[str, Any]:
         "items": [less, more],
         "cpu_an_item": each,
         "growth": each[1] / each[0] - 1,
-        "memory": [taken.memory for taken in runs[0][1:]],
+        "runs": of_less,
+        "memory": [smalls[0].memory, large.memory],
         "folders": list(sizes.empty),
         "cpu_a_folder": [
             (folders[some].cpu - base) / some,
@@ -265,6 +283,16 @@ def growth(sizes: Sizes) -> dict[str, Any]:
         "state_items": states.messages,
         "state_folders": sizes.folders[0],
     }
+
+
+def pausing(lines: Iterable[bytes], taken: Run, every: int, pause: Callable[[], None]) -> Iterator[bytes]:
+    """Give the lines, with a pause after each so many messages."""
+    due = every
+    for line in lines:
+        if taken.messages >= due:
+            pause()
+            due += every
+        yield line
 
 
 def requests(sizes: Sizes) -> dict[str, Any]:

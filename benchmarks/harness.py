@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 HERE = Path(__file__).parent
 TAP = ("-m", "tap_exchange")
@@ -93,13 +93,16 @@ def exchange(
     latency: float = 0.0,
     *,
     remember: bool = False,
+    beside: Sequence[int] = (),
     **options: Any,  # noqa: ANN401
 ) -> Iterator[Server]:
     """Serve a mailbox of so many messages in so many folders; `options` say what each of them holds.
 
-    With `remember` the server makes each answer once, and the mailbox must not change.
+    With `remember` the server makes each answer once, and the mailbox must not change. The same server holds other
+    mailboxes, of as many messages as `beside` says: run with the user name beside0@example.com, and so on.
     """
-    asked = {"items": items, "folders": folders, "latency": latency, "remember": remember, "options": options}
+    asked = {"items": items, "folders": folders, "latency": latency, "remember": remember, "beside": beside}
+    asked["options"] = options
     command = [sys.executable, str(HERE / "server.py"), json.dumps(asked)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Server(process)
@@ -117,10 +120,11 @@ def run(
 ) -> Run:
     """Run a tap to its end; raises when it fails, or when an initial load is not what the server holds."""
     taken = Run()
+    asked = server.settings | settings
     server.ask("counts")
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+b") as log:
         config = Path(folder) / "config.json"
-        config.write_text(json.dumps(server.settings | settings), encoding="utf-8")
+        config.write_text(json.dumps(asked), encoding="utf-8")
         command = [sys.executable, *program, "--config", str(config)]
         if state is not None:
             path = Path(folder) / "state.json"
@@ -142,13 +146,13 @@ def run(
     taken.cpu = usage.ru_utime + usage.ru_stime
     taken.memory = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MEGABYTE
     taken.requests = server.ask("counts")
-    held = server.ask("held")["items"]
+    held = server.ask(f"held {asked['username']}")["items"]
     if state is None and taken.messages != held:
         raise RuntimeError(f"{taken.messages} messages came of {held}")
     return taken
 
 
-def read_all(lines: IO[bytes], taken: Run) -> None:
+def read_all(lines: Iterable[bytes], taken: Run) -> None:
     """Read messages as fast as they come, and count them."""
     last = b""
     for line in lines:

@@ -2,8 +2,9 @@
 
     python benchmarks/server.py '{"items": 1000, "folders": 1, "latency": 0.05, "options": {"body_bytes": 8192}}'
 
-prints its URL as JSON; then each line of input is a command: `counts` (and forget them), `change N`, `held`.
-With `"remember": true` it answers from memory what it was asked before.
+prints its URL as JSON; then each line of input is a command: `counts` (and forget them), `change N`, `held ADDRESS`.
+With `"remember": true` it answers from memory what it was asked before. With `"beside": [20]` there is another mailbox,
+beside0@example.com, of so many messages in its Inbox; all have one password.
 """
 
 from __future__ import annotations
@@ -52,21 +53,25 @@ def main() -> None:
     folders += [mailbox.add_folder(f"Inbox/F{number}") for number in range(len(folders), count)]
     for folder in folders:
         folder.fill(asked["items"] // len(folders), **asked.get("options", {}))
+    for number, items in enumerate(asked.get("beside", ())):
+        other = exchange.add_mailbox(f"beside{number}@example.com", password=PASSWORD)
+        other.folder("inbox").fill(items, **asked.get("options", {}))
     gc.freeze()  # or each full collection would stop the server for as long as it takes to go through all mail
     kind = Remembering if asked.get("remember") else Endpoint
     with serve(exchange, latency=asked.get("latency", 0.0), endpoint=kind) as server:
         print(json.dumps({"ews_url": server.url, "username": ADDRESS, "password": PASSWORD}), flush=True)
         for line in sys.stdin:
-            command, _, number = line.strip().partition(" ")
+            command, _, argument = line.strip().partition(" ")
             if command == "counts":
                 print(json.dumps(server.counts), flush=True)
                 server.reset_requests()
             elif command == "change":
-                for item in folders[0].items()[: int(number)]:
+                for item in folders[0].items()[: int(argument)]:
                     item.update(Subject="changed")
                 print("{}", flush=True)
             else:
-                print(json.dumps({"items": sum(folder.contents.total for folder in folders)}), flush=True)
+                held = exchange.mailboxes[argument].folders()
+                print(json.dumps({"items": sum(folder.contents.total for folder in held)}), flush=True)
 
 
 if __name__ == "__main__":
