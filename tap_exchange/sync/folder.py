@@ -34,10 +34,10 @@ from tap_exchange.sync.watch import outdate, watch, watch_new
 from tap_exchange.sync.work import PageWork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from tap_exchange.ews.operations import Mailbox
-    from tap_exchange.sync.bookmarks import FolderMark, Pending
+    from tap_exchange.sync.bookmarks import FolderMark
     from tap_exchange.sync.loader import Loader
     from tap_exchange.sync.progress import Progress
     from tap_exchange.sync.selection import Selection
@@ -262,7 +262,7 @@ class FolderSync:
             if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
                 await fill(self, stale)
         if not self.must_stop():
-            await self._try_pending([item for item in self.mark.get("pending", []) if tuple(item) in before])
+            await self._try_pending(before)
 
     async def _begin(self) -> None:
         if self.since.moment is None:
@@ -369,8 +369,9 @@ class FolderSync:
 
         await self.store.run.conveyor.put(Page(opening=opening, advance=advance))
 
-    async def _try_pending(self, pending: Sequence[Pending]) -> None:
-        """Try what earlier runs left and this run's feed did not tell of: what was deleted needs no try."""
+    async def _try_pending(self, before: set[tuple[object, ...]]) -> None:
+        """Try what was left before this run and its feed did not tell of: what was deleted needs no try."""
+        pending = [item for item in self.mark.get("pending", []) if tuple(item) in before]
         if not pending:
             return
         changes = [ItemChange(item[3], item[0], item[1], item[2], None) for item in pending]
