@@ -169,11 +169,14 @@ class Bookmarks:
         return selections.get(fingerprint) if fingerprint else None
 
     def keep_selection(self, fingerprint: str, selection: Mapping[str, Any]) -> None:
-        """Keep a selection for the folders that name it, and drop those that no folder names any more."""
+        """Keep a selection for the folders that will name it."""
+        self._feeds["_tap"].setdefault("selections", {})[fingerprint] = selection
+
+    def drop_selections(self) -> None:
+        """Drop the selections that no folder names any more."""
         selections = self._feeds["_tap"].setdefault("selections", {})
-        selections[fingerprint] = selection
         named = {mark.get("selection") for _, _, store in self.stores() for mark in store.get("folders", {}).values()}
-        for old in set(selections) - named - {fingerprint}:
+        for old in set(selections) - named:
             del selections[old]
 
     def value(self) -> dict[str, Any]:

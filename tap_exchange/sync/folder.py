@@ -28,6 +28,7 @@ from tap_exchange.sync.dates import Since
 from tap_exchange.sync.fill import IdSet, fill
 from tap_exchange.sync.listing import list_contents
 from tap_exchange.sync.page import Page, Place, Row
+from tap_exchange.sync.selection import common, fingerprint
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
 from tap_exchange.sync.walk import ENDLESS, Walk
 from tap_exchange.sync.watch import outdate, watch, watch_new
@@ -199,6 +200,22 @@ class FolderSync:
         self.mark["selection"] = self.store.run.fingerprint
         self.mark.pop("filling", None)
 
+    def _promise_both(self) -> None:
+        """Note that from now on rows come by the present selection, beside those of the former one.
+
+        Where streams are to be filled that may end before they are, and the next run may select what it likes.
+        """
+        bookmarks = self.store.run.bookmarks
+        former = bookmarks.selection(self.mark.get("selection"))
+        if not self.stale_streams():
+            self.adopt_selection()
+        elif former is None:
+            self.mark.pop("selection", None)
+        else:
+            kept = common(former, self.selection.to_state())
+            self.mark["selection"] = fingerprint(kept)
+            bookmarks.keep_selection(self.mark["selection"], kept)
+
     def stale_streams(self) -> frozenset[str]:
         """Return the selected streams whose rows do not hold what is selected.
 
@@ -252,13 +269,15 @@ class FolderSync:
             await self._begin()
             return
         before = {tuple(item) for item in self.mark.get("pending", [])}
+        stale = self.stale_streams()
+        if self.mark.get("selection") != self.store.run.fingerprint:
+            await self.store.run.conveyor.put(Page(advance=self._promise_both))
         if self.mark.get("ignored"):
             await watch(self)
-        stale = self.stale_streams()
         if scoped.is_dated(self):
             await scoped.go_on(self, stale)
         else:
-            await self.follow(self.mark["sync_state"], adopt=not stale)
+            await self.follow(self.mark["sync_state"])
             if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
                 await fill(self, stale)
         if not self.must_stop():
@@ -270,7 +289,7 @@ class FolderSync:
         else:
             await scoped.begin(self)
 
-    async def follow(self, state: str | None, *, adopt: bool = True) -> None:
+    async def follow(self, state: str | None) -> None:
         """Follow the feed from a state to its end, or to where the run is to end."""
         written: asyncio.Future[None] | None = None
         while True:
@@ -291,7 +310,7 @@ class FolderSync:
                 await self.reset(None)
                 await self._begin()
                 return
-            written = await self.put(self._work(answer, adopt=adopt))
+            written = await self.put(self._work(answer))
             state = answer.sync_state
             self.followed = answer.last
             if answer.last or self.must_stop():
@@ -300,13 +319,8 @@ class FolderSync:
         await written
         await watch_new(self)
 
-    def _work(self, answer: ItemPage, *, adopt: bool) -> PageWork:
-        def advance() -> None:
-            self.move(answer.sync_state)
-            if adopt:
-                self.adopt_selection()
-
-        return PageWork(self, net(self._reloading(answer.changes)), then=advance)
+    def _work(self, answer: ItemPage) -> PageWork:
+        return PageWork(self, net(self._reloading(answer.changes)), then=partial(self.move, answer.sync_state))
 
     def _reloading(self, changes: Iterable[ItemChange]) -> Iterator[ItemChange]:
         """Yield the changes; with `read_flags: reload`, a read flag as an update of the message it stands on."""
@@ -358,7 +372,7 @@ class FolderSync:
             if streams is not None:
                 self.mark["filling"] = sorted({*self.mark.get("filling", ()), *names})
             else:
-                self.mark.pop("filling", None)
+                self.adopt_selection()
                 self.mark.pop("sync_state", None)
                 self.mark.pop("pending", None)
                 self.mark.pop("dates", None)

@@ -18,6 +18,7 @@ from tap_exchange.sync.mailboxes import Roster
 from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.personal import write_rooms
 from tap_exchange.sync.progress import Progress
+from tap_exchange.sync.selection import fingerprint
 from tap_exchange.sync.store import StoreSync
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Run:
         if minutes := self.settings.max_runtime_minutes:
             self._deadline = time.monotonic() + 60 * minutes
         self.resumed_from = self.bookmarks.as_of
-        self.fingerprint = self.selection.fingerprint()
+        self.fingerprint = fingerprint(self.selection.to_state())
         self.roster = Roster(self)
         self._begun = asyncio.Lock()
         self._folders_at_once = asyncio.Semaphore(2 * connections)
@@ -137,6 +138,7 @@ class Run:
             if self.began_at:
                 return
             self.began_at = self.clock.stamp()
+            self.bookmarks.drop_selections()
             self.bookmarks.keep_selection(self.fingerprint, self.selection.to_state())
             self.writer.write_state()
             await self.conveyor.put(Page(opening=partial(self._rows, "running"), counts=False))

@@ -70,7 +70,6 @@ async def begin(folder: FolderSync) -> None:
 
     def advance() -> None:
         folder.move(state)
-        folder.adopt_selection()
         folder.mark["dates"] = {"lowest": start}
 
     await (await folder.store.run.conveyor.put(Page(advance=advance)))
@@ -82,7 +81,7 @@ async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     """Sync a folder that has a state: follow it, then bring the tables to the date that the user wants now."""
     start = folder.since.start
     _promise_no_more(folder.mark, start)
-    await folder.follow(folder.mark["sync_state"], adopt=not stale)
+    await folder.follow(folder.mark["sync_state"])
     if folder.must_stop():
         return
     if not folder.stale_streams():  # any more: the state was refused, and the folder is started over

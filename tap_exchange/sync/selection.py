@@ -83,16 +83,10 @@ class Selection:
             "attachments": None if self.attachments is None else self.attachments.to_state(),
         }
 
-    def fingerprint(self) -> str:
-        """Return 12 hex digits that stand for `to_state()` in each folder's bookmark."""
-        text = json.dumps(self.to_state(), sort_keys=True)
-        return blake2b(text.encode(), digest_size=6).hexdigest()
-
     def version_of(self, stream: str) -> str:
         """Return what stands for how a selected stream's items are asked for: when it moves they are loaded again."""
         attachments = None if self.attachments is None else self.attachments.to_state()
-        text = json.dumps([sorted(self.columns[stream]), self._content_of(stream), attachments], sort_keys=True)
-        return blake2b(text.encode(), digest_size=6).hexdigest()
+        return fingerprint([sorted(self.columns[stream]), self._content_of(stream), attachments])
 
     def stale_streams(self, old: Mapping[str, Any] | None) -> frozenset[str]:
         """Return the streams whose rows an older selection does not cover.
@@ -131,3 +125,25 @@ class Selection:
             if stream in entry.streams and entry.column in columns:
                 decided[f"extended.{entry.column}"] = entry.path.xml
         return decided
+
+
+def fingerprint(kept: object) -> str:
+    """Return 12 hex digits that stand for something kept in the state, such as the selection of folders' bookmarks."""
+    return blake2b(json.dumps(kept, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+
+def common(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return, as it is kept in the state, what rows hold for sure that were loaded by one or the other selection.
+
+    It has the streams of both with the columns of both, but no stream whose content they ask for in different ways.
+    """
+    streams: dict[str, list[str]] = {}
+    content: dict[str, dict[str, Any]] = {}
+    for stream in one["streams"].keys() & other["streams"].keys():
+        decided, others = one["content"][stream], other["content"][stream]
+        both = decided.keys() & others.keys()
+        if all(decided[name] == others[name] for name in both):
+            streams[stream] = sorted(set(one["streams"][stream]) & set(other["streams"][stream]))
+            content[stream] = {name: decided[name] for name in both}
+    attachments = one["attachments"] if one["attachments"] == other["attachments"] else None
+    return {"streams": streams, "content": content, "attachments": attachments}

@@ -59,6 +59,24 @@ def test_a_fill_that_was_broken_off_is_made_good_by_a_run_with_the_former_settin
     assert not world.counts("GetItem")
 
 
+@pytest.mark.parametrize("dates", [{}, BEFORE_ALL], ids=["everything", "with a date"])
+@pytest.mark.parametrize("notifications", ["none", "pull"])
+def test_what_came_while_less_was_selected_is_loaded_anew_when_more_is_though_a_fill_was_broken_off(
+    world: Kept, dates: dict[str, str], notifications: str
+) -> None:
+    how = {"notifications": notifications, **dates}
+    world.run(selects=["*.*", "!contacts.*"], **how)
+    world.mail("new", NOW)
+    world.server.faults.add(RequestFails("ErrorAccessDenied", On("SyncFolderItems", state=False)))
+    world.run(selects=["*.*", "!messages.subject"], **how)
+    world.server.faults.clear()
+    assert None in world.shown
+    world.run(selects=["*.*"], **how)
+    assert world.shown == {f"mail {number}" for number in range(6)} | {"new"}
+    world.run(selects=["*.*"], **how)
+    assert not world.counts("GetItem")
+
+
 def test_a_fill_whose_run_was_broken_off_before_the_date_moved_loads_nothing_that_is_too_old(world: Kept) -> None:
     world.mail("old", datetime(2025, 6, 1, tzinfo=timezone.utc))
     former = {"attachments": "none", **BEFORE_ALL}

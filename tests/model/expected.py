@@ -15,6 +15,7 @@ from tests.truth import Row, Rows, Views, differences, row_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
+    from datetime import date
 
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.item import Item
@@ -40,8 +41,8 @@ class Tables:
     """Rows whose read flag is that of their load: listings tell of none."""
 
 
-def expected(world: World, settings: Mapping[str, Any], start: datetime | None) -> Tables:
-    """Return what the mailbox holds of what is wanted."""
+def expected(world: World, settings: Mapping[str, Any], start: datetime | None, today: date) -> Tables:
+    """Return what the mailbox holds of what a run of this day wants."""
     stores: Collection[str] = settings["stores"]
     wanted = [(store, folder, item) for store, folder, item in _items(world, stores) if item.id not in world.corrupt]
     recent = [(store, folder, item) for store, folder, item in wanted if is_recent(item, start)]
@@ -55,7 +56,7 @@ def expected(world: World, settings: Mapping[str, Any], start: datetime | None) 
         },
         listed={(folder.id, item.id) for store, folder, item in wanted if store == "public_folders"}
         | (_searched(world) if settings["search_folders"] and "primary" in stores else set()),
-        takes_place=_taking_place(world, stores, start),
+        takes_place=_taking_place(world, stores, start, today),
     )
 
 
@@ -118,17 +119,17 @@ def unreadable(world: World, stores: Collection[str]) -> set[str]:
     return of_series | world.corrupt.keys()
 
 
-def _taking_place(world: World, stores: Collection[str], start: datetime | None) -> Pairs:
-    occurring = _occurring(world, stores, start)
+def _taking_place(world: World, stores: Collection[str], start: datetime | None, today: date) -> Pairs:
+    occurring = _occurring(world, stores, start, today)
     return {
         (item.id, item.properties.get("Subject") or "") for item, owner in occurring if owner.id not in world.corrupt
     }
 
 
 def _occurring(
-    world: World, stores: Collection[str], start: datetime | None
+    world: World, stores: Collection[str], start: datetime | None, today: date
 ) -> Iterator[tuple[Item | Occurrence, Item]]:
-    midnight = datetime.combine(world.today.date(), time(), timezone.utc)
+    midnight = datetime.combine(today, time(), timezone.utc)
     low = midnight - timedelta(days=WINDOW["calendar_past_days"])
     high = midnight + timedelta(days=WINDOW["calendar_future_days"] + 1)
     for store in stores:

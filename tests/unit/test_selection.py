@@ -10,7 +10,7 @@ import pytest
 from tap_exchange.ews.columns import extended_properties
 from tap_exchange.ews.shapes import ContentSettings
 from tap_exchange.sync.files import FileStore
-from tap_exchange.sync.selection import AttachmentChoice, Selection
+from tap_exchange.sync.selection import AttachmentChoice, Selection, common, fingerprint
 
 MESSAGES = frozenset({"subject", "body"})
 TASKS = frozenset({"subject"})
@@ -84,7 +84,21 @@ def test_what_a_change_makes_stale(case: str) -> None:
     kept = json.loads(json.dumps(before.to_state()))
     assert after.stale_streams(kept) == stale
     assert before.stale_streams(kept) == frozenset()
-    assert bool(stale) <= (before.fingerprint() != after.fingerprint())
+    assert bool(stale) <= (fingerprint(before.to_state()) != fingerprint(after.to_state()))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_two_selections_have_in_common_is_no_news_to_either_beyond_what_the_other_lacks(case: str) -> None:
+    one, other, _ = CASES[case]
+    kept = json.loads(json.dumps(common(one.to_state(), other.to_state())))
+    assert other.stale_streams(kept) == other.stale_streams(one.to_state())
+    assert one.stale_streams(kept) == one.stale_streams(other.to_state())
+
+
+def test_what_a_selection_has_in_common_with_a_wider_one_is_itself() -> None:
+    narrow = selection(messages=frozenset({"subject"}), tasks=frozenset())
+    wide = selection(ContentSettings(body_type="text"), METADATA, posts=TASKS)
+    assert common(wide.to_state(), narrow.to_state()) == narrow.to_state()
 
 
 def test_without_a_selection_of_old_everything_is_stale() -> None:
