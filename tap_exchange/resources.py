@@ -26,6 +26,10 @@ ITEM_STREAMS = (
 """The streams that items go to by their class."""
 
 
+LONGEST_LINE = 50 * 2**20
+"""Bytes of a message: Meltano refuses a longer line, half of its `elt.buffer_size`."""
+
+
 def schema_names() -> tuple[str, ...]:
     """Return the names of all streams that have a schema, sorted."""
     return tuple(sorted(path.stem for path in folder("schemas").glob("*.json")))

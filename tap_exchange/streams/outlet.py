@@ -12,14 +12,13 @@ import msgspec
 from singer_sdk.singerlib.encoding import GenericSingerWriter
 from singer_sdk.singerlib.messages import Message
 
+from tap_exchange.resources import LONGEST_LINE
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 GATHER = 64 * 2**10
 """Bytes gathered before they are handed to the pipe."""
-
-LONGEST_LINE = 50 * 2**20
-"""Meltano refuses a longer line: half of its `elt.buffer_size`."""
 
 PIPE_MAX = 2**20
 """The largest buffer that Linux gives a pipe of an ordinary user."""

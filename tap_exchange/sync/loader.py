@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Answer
 from tap_exchange.ews.errors import is_gone
+from tap_exchange.sync import lines
 from tap_exchange.sync.attachments import ASKED_OF_ITEM, OfItem
+from tap_exchange.sync.lines import length_of, shorten
 from tap_exchange.sync.page import Corrupt, Loaded, Pack, Place, Record, Row, unpacked
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, salvage
 from tap_exchange.sync.selection import ATTACHMENTS
@@ -188,6 +190,9 @@ class Loader:
         hidden = self.selection.hides_attachments(stream)
         listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
         packed = self.pack(stream, record)
+        if left_out := shorten(record, packed):
+            packed = self.pack(stream, record)
+            loaded.corrupt.append(too_long(change, stream, "load", left_out))
         loaded.size += length_of(record) if packed is None else len(packed)
         if packed is not None:
             asked = {name: record.get(name) for name in ASKED_OF_ITEM}
@@ -202,9 +207,10 @@ class Loader:
             OfItem(self.wire, place, self.selection.attachments, change, record).add_to(loaded, listed)
 
 
-def length_of(record: Record) -> int:
-    """Return about how many bytes a record holds."""
-    return sum([len(value) for value in record.values() if type(value) is str])
+def too_long(change: ItemChange, stream: str, stage: str, left_out: tuple[str, ...]) -> Corrupt:
+    """Return what is told of an item of whose row columns were left out, since no line would hold it."""
+    text = lines.told(left_out)
+    return Corrupt(change, stream, stage, lines.LINE_TOO_LONG, text, missing=left_out, salvaged=True)
 
 
 def tenths(ids: list[str]) -> Iterator[list[str]]:

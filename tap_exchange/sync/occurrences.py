@@ -15,7 +15,8 @@ from tap_exchange.ews.answers import ItemChange
 from tap_exchange.ews.errors import FolderError, is_gone
 from tap_exchange.ews.faults import Action
 from tap_exchange.ews.series import MOST_ASKED, masters
-from tap_exchange.sync.loader import explain, tenths
+from tap_exchange.sync.lines import length_of, shorten
+from tap_exchange.sync.loader import explain, tenths, too_long
 from tap_exchange.sync.page import Corrupt, Loaded, Row
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE, Rescue, salvage
 from tap_exchange.sync.selection import VIEW
@@ -118,9 +119,12 @@ class OccurrenceLoader:
         self.masters.name(records)
         for record in records:
             self._complete(record)
-            loaded.size += sum(len(value) for value in record.values() if type(value) is str)
+            change = _change(record["item_id"], record["change_key"])
+            if left_out := shorten(record):
+                loaded.corrupt.append(too_long(change, VIEW, STAGE, left_out))
+            loaded.size += length_of(record)
             loaded.rows.append(Row(VIEW, record))
-            loaded.loaded.append(_change(record["item_id"], record["change_key"]))
+            loaded.loaded.append(change)
         return loaded
 
     def _read(self, ids: list[str], loaded: Loaded, *, again: bool) -> Iterator[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -98,6 +98,41 @@ def test_servers_that_are_too_old_to_cut_have_it_done_here(inbox: Folder, server
     newer = Asked()
     run(server, newer, body_max_bytes=50)
     assert all("MaximumBodySize" in shape for shape in newer.shapes)
+
+
+# Lines that would be too long
+
+
+@pytest.mark.parametrize("maps", [{}, {"stream_maps": {"messages": {"added": "subject"}}}], ids=["plain", "mapped"])
+def test_a_row_that_no_line_would_hold_comes_without_its_longest_column_and_stops_nothing(
+    inbox: Folder, server: Server, monkeypatch: pytest.MonkeyPatch, maps: dict[str, Any]
+) -> None:
+    monkeypatch.setattr("tap_exchange.sync.lines.LONGEST_LINE", 20_000)
+    long = inbox.add(Subject="long", Body="é" * 20_000, MimeContent=b"Subject: long\r\n\r\n")
+    short = inbox.add(Subject="short", Body="short")
+    done = run(server, include_mime=True, **maps)
+    assert done.exit_code == 0
+    rows = messages(done)
+    assert [rows[item.id]["subject"] for item in (long, short)] == ["long", "short"]
+    assert (rows[long.id]["body"], rows[long.id]["mime_content"] is None) == (None, False)
+    assert rows[short.id]["body"]
+    (bad,) = rows_by_id(done, "corrupt_items").values()
+    assert (bad["item_id"], bad["stage"], bad["code"]) == (long.id, "load", "LineTooLong")
+    assert (bad["missing_properties"], bad["salvaged"]) == (["body"], True)
+
+
+def test_an_occurrence_that_no_line_would_hold_comes_without_its_longest_column(
+    server: Server, inbox: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tap_exchange.sync.lines.LONGEST_LINE", 20_000)
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    calendar = inbox.store.folder("calendar")
+    calendar.add("CalendarItem", Subject="long", Body="x" * 20_000, Start=now, End=now + timedelta(hours=1))
+    done = run(server, folders_include=["calendar"])
+    (row,) = done.of("calendar_view")
+    assert (row["subject"], row["body"]) == ("long", None)
+    stages = {(bad["stage"], bad["code"]) for bad in done.of("corrupt_items")}
+    assert stages == {("load", "LineTooLong"), ("view", "LineTooLong")}
 
 
 # MIME
