@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tap_exchange.allocator import give_back_large_blocks
 from tap_exchange.ews.columns import columns_of, extended_properties
 from tap_exchange.ews.connect import Connection, connect
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped, TransientError
 from tap_exchange.ews.operations import Mailbox
 from tap_exchange.ews.pace import Pace
 from tap_exchange.ews.shapes import ContentSettings, Shape, folder_shape, shape
@@ -108,9 +108,7 @@ class Engine:
         try:
             with rare_collections(), quick_turns():
                 return asyncio.run(self._run())
-        except FatalError as error:
-            raise UserError(str(error)) from error
-        except StateRefusedError as error:
+        except (FatalError, TransientError, StateRefusedError) as error:
             raise UserError(str(error)) from error
 
     def stop(self, signum: int) -> None:

@@ -33,6 +33,9 @@ NOTHING = "~"
 FAR_OFF = "9999-01-01T00:00:00Z"
 """A moment from which on there is nothing."""
 
+A_LITTLE = timedelta(days=3)
+LAST_DAY = datetime.max.replace(tzinfo=timezone.utc) - A_LITTLE
+
 APPOINTMENT = "CalendarItem"
 """The element whose date is its end."""
 
@@ -105,9 +108,11 @@ def _end_of(record: Record) -> datetime | None:
         if last.get("end") is None and reach.get("end_date") is None:
             return None  # without an end, or counted and not told where it ends
         if last.get("end") is None:
+            day = datetime.fromisoformat(f"{reach['end_date']}T00:00:00+00:00")
+            if day > LAST_DAY:
+                return None
             # The day is one of the series' own zone; the last occurrence may run into the next.
-            day = datetime.fromisoformat(f"{reach['end_date']}T00:00:00+00:00") + timedelta(days=3)
-            ends.append(day.isoformat())
+            ends.append((day + A_LITTLE).isoformat())
     return max((_moment(end) for end in ends if end), default=None)
 
 

@@ -323,8 +323,11 @@ class FolderSync:
         return PageWork(self, net(self._reloading(answer.changes)), then=partial(self.move, answer.sync_state))
 
     def _reloading(self, changes: Iterable[ItemChange]) -> Iterator[ItemChange]:
-        """Yield the changes; with `read_flags: reload`, a read flag as an update of the message it stands on."""
-        reload = self.store.run.settings.read_flags == "reload"
+        """Yield the changes; with `read_flags: reload`, a read flag as an update of the message it stands on.
+
+        What it stands on may be of another class, which the load finds out, but not without the stream to load it for.
+        """
+        reload = self.store.run.settings.read_flags == "reload" and "messages" in self.selection.columns
         for change in changes:
             if reload and change.kind == "read_flag":
                 yield ItemChange("update", change.item_id, change.change_key, "Message", None)

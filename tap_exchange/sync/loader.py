@@ -40,15 +40,16 @@ def change_row(
     has_row: bool | None = None,
     origin: str = "feed",
     item_key: str | None = None,
+    change_key: str | None = None,
 ) -> Row:
-    """Return the row of item_changes that tells of a change, to the item's key if it is known already."""
+    """Return the row of item_changes that tells of a change, with the key and version of the item that are known."""
     return Row(
         "item_changes",
         {
             **place.columns(),
             "item_key": item_key or place.key(change.item_id),
             "item_id": change.item_id,
-            "change_key": change.change_key,
+            "change_key": change_key or change.change_key,
             "change_type": kind or change.kind,
             "stream": stream,
             "has_row": has_row,
@@ -189,6 +190,7 @@ class Loader:
         record["origin"] = origin
         hidden = self.selection.hides_attachments(stream)
         listed = record.pop(ATTACHMENTS) if hidden else record.get(ATTACHMENTS)
+        change_key = record["change_key"]
         packed = self.pack(stream, record)
         if left_out := shorten(record, packed):
             packed = self.pack(stream, record)
@@ -199,7 +201,9 @@ class Loader:
             record.clear()  # what is packed need not be held twice
             record = asked
         loaded.rows.append(Row(stream, record, packed=packed))
-        told = change_row(place, change, stream=stream, has_row=True, origin=origin, item_key=item_key)
+        told = change_row(
+            place, change, stream=stream, has_row=True, origin=origin, item_key=item_key, change_key=change_key
+        )
         packed = self.pack(told.stream, told.record)
         loaded.rows.append(told if packed is None else Row(told.stream, {}, packed=packed))
         loaded.loaded.append(change)

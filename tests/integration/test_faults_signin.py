@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
+import requests_mock
 
 from tap_exchange.demo import Exchange, serve
 from tap_exchange.demo.faultplan import Answer, Fault
@@ -146,6 +147,15 @@ def test_an_application_whose_secret_is_wrong_is_told_so(server: Server) -> None
     ended = run(server, **{**oauth(server), "client_secret": "wrong"})
     assert ended.exit_code == 1
     assert "client_secret" in ended.stderr.splitlines()[-1]
+    assert requests_of(server, "GetFolder") == 0
+
+
+def test_an_identity_provider_that_stays_busy_is_one_line(server: Server) -> None:
+    with requests_mock.Mocker(real_http=True) as web:
+        web.post(server.token_url, status_code=503)
+        ended = run(server, **oauth(server), max_wait=1)
+    assert ended.exit_code == 1
+    assert "503" in ended.stderr.splitlines()[-1]
     assert requests_of(server, "GetFolder") == 0
 
 

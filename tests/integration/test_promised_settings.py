@@ -93,3 +93,16 @@ def test_read_flags_are_rows_and_with_reload_the_item_anew(world: Kept) -> None:
         assert len(run.of("messages")) == world.server.counts.get("GetItem", 0) == loads
         (row,) = [row for row in world.tables.live("messages").values() if row["item_id"] == item.id]
         assert row["is_read"] is not item.unread
+        if loads:
+            (change,) = run.of("item_changes")
+            assert change["change_key"] == run.of("messages")[0]["change_key"]
+
+
+def test_a_read_flag_takes_no_other_item_out_of_the_views_where_messages_are_not_selected(world: Kept) -> None:
+    item = world.anna.folder("inbox").add("PostItem", Subject="a post")
+    how = {"read_flags": "reload", "selects": ["*.*", "!messages.*"]}
+    world.run(**how)
+    item.mark_read(item.unread)
+    world.run(**how)
+    (row,) = [row for row in world.tables.live("posts").values() if row["item_id"] == item.id]
+    assert row["is_read"] is not item.unread

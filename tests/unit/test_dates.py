@@ -47,6 +47,7 @@ def test_an_item_is_as_old_as_it_was_received_else_sent_else_created(record: Any
         ({"end_time": "2026-01-05T10:00:00Z", "recurrence": {"range": {"type": "NoEndRecurrence"}}}, None),
         ({"end_time": "2026-01-05T10:00:00Z", "recurrence": {"range": {"number_of_occurrences": 9}}}, None),
         ({"end_time": "2026-01-05T10:00:00Z", "recurrence": {"range": {"end_date": "2026-02-01"}}}, "2026-02-04"),
+        ({"end_time": "2026-01-05T10:00:00Z", "recurrence": {"range": {"end_date": "9999-12-31"}}}, None),
         (
             {
                 "end_time": "2026-01-05T10:00:00Z",

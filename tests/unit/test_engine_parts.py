@@ -141,9 +141,13 @@ def test_a_selection_is_kept_as_long_as_a_folder_names_it() -> None:
     bookmarks.keep_selection("old", {"streams": {}})
     bookmarks.store("a@b.c", "primary")["folders"]["f"] = {"selection": "old"}
     bookmarks.keep_selection("new", {"streams": {}})
+    bookmarks.store("a@b.c", "primary")["folders"]["f"]["sync_state"] = "moved"
+    bookmarks.drop_selections()
     assert bookmarks.selection("old") is not None
+    assert bookmarks.selection("new") is None
     bookmarks.store("a@b.c", "primary")["folders"]["f"] = {"selection": "new"}
-    bookmarks.keep_selection("newer", {"streams": {}})
+    bookmarks.keep_selection("new", {"streams": {}})
+    bookmarks.drop_selections()
     assert bookmarks.selection("old") is None
     assert bookmarks.selection("new") is not None
 
