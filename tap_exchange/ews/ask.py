@@ -178,7 +178,6 @@ class CalendarWindow:
 
     start: str
     end: str
-    max_entries: int | None = None
 
 
 def find_item(
@@ -195,8 +194,7 @@ def find_item(
     if window is None:
         view = _page("IndexedPageItemView", offset, page_size)
     else:
-        most = f' MaxEntriesReturned="{window.max_entries}"' if window.max_entries else ""
-        view = f'<m:CalendarView{most} StartDate="{escape(window.start)}" EndDate="{escape(window.end)}"/>'
+        view = f'<m:CalendarView StartDate="{escape(window.start)}" EndDate="{escape(window.end)}"/>'
     sort = "".join(
         [
             f'<t:FieldOrder Order="{"Descending" if descending else "Ascending"}">{_field(field)}</t:FieldOrder>'

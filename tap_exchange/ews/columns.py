@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Column",
-    "columns_for_server",
     "columns_of",
     "extended_properties",
     "extensible_streams",
@@ -93,15 +92,6 @@ def columns_of(stream: str, extended: tuple[ExtendedProperty, ...] = ()) -> tupl
     properties = schema(stream)["properties"]
     mapped = tuple(_column(name, member) for name, member in properties.items() if "x-ews" in member)
     return mapped + tuple(_own_column(entry) for entry in extended if stream in entry.streams)
-
-
-def columns_for_server(
-    stream: str,
-    version: str | None,
-    extended: tuple[ExtendedProperty, ...] = (),
-) -> tuple[Column, ...]:
-    """Return the columns that a server speaking this EWS version knows."""
-    return tuple(column for column in columns_of(stream, extended) if column.is_known_to(version))
 
 
 def stream_schema(

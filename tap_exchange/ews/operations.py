@@ -13,14 +13,10 @@ from . import ask, batch, strict
 from .answers import (
     Answer,
     AttachmentKind,
-    FolderChange,
     FolderInfo,
     Found,
-    FoundFolder,
     FoundFolders,
-    FoundItem,
     HierarchyPage,
-    ItemChange,
     ItemPage,
     Names,
     PartedShape,
@@ -40,21 +36,6 @@ if TYPE_CHECKING:
     from .transport import Transport
 
 log = logging.getLogger(__name__)
-
-__all__ = [
-    "Answer",
-    "FolderChange",
-    "FolderInfo",
-    "Found",
-    "FoundFolder",
-    "FoundFolders",
-    "FoundItem",
-    "HierarchyPage",
-    "ItemChange",
-    "ItemPage",
-    "Mailbox",
-    "ServerInfo",
-]
 
 MOST_CHANGES = 512
 # Items that are tried, each alone, to tell a property that the server lacks from a bad item.

@@ -83,7 +83,6 @@ class Transport:
         self._requests = 0
         self._bytes_in = 0
         self._bytes_out = 0
-        self._seconds = 0.0
 
     @property
     def requests(self) -> int:
@@ -99,11 +98,6 @@ class Transport:
     def bytes_out(self) -> int:
         """Bytes of the requests' bodies so far."""
         return self._bytes_out
-
-    @property
-    def seconds(self) -> float:
-        """Seconds that requests were under way, summed over all threads."""
-        return self._seconds
 
     def server(self, mailbox: str) -> ServerInfo | None:
         """Tell what the server of a mailbox said of itself, None before its first answer."""
@@ -253,7 +247,6 @@ class Transport:
                 self._requests += 1
                 self._bytes_out += size
                 self._bytes_in += arrived
-                self._seconds += took
             status = replies[0].status if replies else "no answer"
             log.debug("%s: %s, %d bytes in %.3f s", question.operation, status, arrived, took)
 

@@ -187,8 +187,3 @@ class ExchangeStream(Stream):
             for column in self._left_out:
                 record.pop(column, None)
         return record
-
-    @property
-    def received(self) -> int:
-        """Records written so far."""
-        return self._received

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tap_exchange.ews.columns import (
-    columns_for_server,
     columns_of,
     extended_properties,
     stream_of,
@@ -52,7 +51,7 @@ def test_a_column_tells_what_to_ask_and_where_the_answer_is() -> None:
 
 def test_an_older_server_is_not_asked_for_what_it_cannot_know() -> None:
     def names(version: str | None) -> set[str]:
-        return {column.name for column in columns_for_server("messages", version)}
+        return {column.name for column in columns_of("messages") if column.is_known_to(version)}
 
     assert "flag_status" not in names("Exchange2010_SP2")
     assert "conversation_id" in names("Exchange2010_SP2")

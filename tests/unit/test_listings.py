@@ -52,9 +52,9 @@ def test_a_restriction_and_a_calendar_window(requests_mock: Mocker) -> None:
         "IsGreaterThanOrEqualTo",
         "FieldURI",
     ]
-    found = mailbox().find_items("F", view=ask.CalendarWindow("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z", 1000))
+    found = mailbox().find_items("F", view=ask.CalendarWindow("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"))
     view = asked(requests_mock).find("{*}CalendarView")
-    assert view.get("MaxEntriesReturned") == "1000"
+    assert (view.get("StartDate"), view.get("EndDate")) == ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")
     assert asked(requests_mock).find("{*}IndexedPageItemView") is None
     assert (found.items, found.next_offset, found.last) == ((), None, True)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from tap_exchange.ews import ask, strict
+from tap_exchange.ews.answers import FolderChange, ItemChange
 from tap_exchange.ews.errors import FolderError, IncompleteAnswer, StateError
-from tap_exchange.ews.operations import FolderChange, ItemChange
 from tap_exchange.ews.soap import Message
 from tests.wire import SPACED, URL, answer, asked, failure, ids_asked, mailbox, page
 
