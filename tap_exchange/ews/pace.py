@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 FLOOR = 1.0
 LONGEST_WITHOUT_HINT = 60.0
 QUIET = 30.0
-SLOWER = "Exchange asks to slow down: nothing is sent for %.0f s, then so many requests at a time: %d"
+SLOWER = "Exchange asks to slow down: nothing is sent for %.0f s, then at most %d requests are under way at a time"
 
 
 def _wait(condition: threading.Condition, seconds: float | None) -> None:

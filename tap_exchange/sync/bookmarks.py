@@ -46,38 +46,46 @@ class DatesMark(TypedDict, total=False):
 
 
 class FolderMark(TypedDict, total=False):
-    """What is known of one folder of the hierarchy, synced or not."""
+    """What is known of one folder of the hierarchy, synced or not; the names are short since STATE is written often."""
 
-    due: bool
-    owed: bool
-    unread: bool
-    top: bool
-
+    # The folder itself.
     parent: str
     name: str
-    type: str
-    cls: str | None
-    dn: str | None
-    count: int
+    type: str  # the EWS element
+    cls: str | None  # the folder class, IPF.Note
+    dn: str | None  # the distinguished name
+    top: bool  # it is the root
+    content: str  # the address of the public folder mailbox that holds its items
+    count: int  # items in it, as the server last told
+    excluded: str  # when it was left out
+
+    # What the next run owes it.
+    due: bool  # to be asked whatever notifications say
+    owed: bool  # its row of folders is to be written anew, since its counts moved
+    unread: bool  # its properties could not be read and are asked for again
+
+    # Its feed.
     sync_state: str
-    selection: str
+    selection: str  # fingerprint of the selection that its rows hold at least
+    filling: list[str]  # streams whose rows are void until a fill that was begun is done
+    resets: dict[str, str]  # by stream, up to when rows are void
+    fed: list[str]  # streams that it has rows in
     dates: DatesMark
-    resets: dict[str, str]
-    filling: list[str]
-    fed: list[str]
     pending: list[Pending]
     corrupt: dict[str, CorruptMark]
-    excluded: str
-    ignored: dict[str, list[str]]
-    listed: str
+    ignored: dict[str, list[str]]  # items that break the feed: change key and element by id
+
+    # Its listing, where it has no feed.
+    listed: str  # packed hashes of the versions that are loaded
     listed_at: str
-    seen: str
-    probe: str
-    modified: str
-    content: str
+    probe: str  # what decided about its contents when it was listed
+    modified: str  # the latest change of an item in it, as far as it is listed
+    seen: str  # hash of a search folder's own row
+
+    # Its calendar view.
+    view: str  # what the view is true for
     viewed_at: str
-    view: str
-    view_tried: str
+    view_tried: str  # what a view was taken for that lacked an occurrence
     view_corrupt: dict[str, CorruptMark]
 
 

@@ -20,8 +20,8 @@ class Row(NamedTuple):
     """A record and the stream it belongs to; the writer adds `feed_id` and `synced_at`.
 
     A row of something within an item names the item's record in `within`, which is written before it: the writer
-    notes that one's `synced_at` as `item_synced_at`. A row that was `packed` has its record in there, and beside it
-    what others ask of it.
+    notes that one's `synced_at` as `item_synced_at`. In `packed` stands the record as JSON where a worker has made it
+    already; `record` then holds only those columns that rows within the item read.
     """
 
     stream: str
