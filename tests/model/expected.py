@@ -113,9 +113,9 @@ def _searched(world: World) -> Pairs:
     }
 
 
-def unreadable(world: World, stores: Collection[str]) -> set[str]:
+def unreadable(world: World, stores: Collection[str], today: date) -> set[str]:
     """Return the ids of unreadable items, and of what takes place of unreadable series: nothing tells whose it is."""
-    of_series = {item.id for item, owner in _occurring(world, stores, None) if owner.id in world.corrupt}
+    of_series = {item.id for item, owner in _occurring(world, stores, None, today) if owner.id in world.corrupt}
     return of_series | world.corrupt.keys()
 
 

@@ -351,8 +351,10 @@ class MailboxMachine(RuleBasedStateMachine):
             self.state = known[-1 - ending.back]
 
     def _check(self, settings: Settings) -> None:
-        true = expected(self.world, settings, self.world.start(settings["start_days_ago"]), clock.today())
-        tables = found(self.tables.live, self.address, settings, unreadable(self.world, settings["stores"]))
+        today = clock.today()
+        true = expected(self.world, settings, self.world.start(settings["start_days_ago"]), today)
+        without = unreadable(self.world, settings["stores"], today)
+        tables = found(self.tables.live, self.address, settings, without)
         differs = wrong(true, tables, with_attachments=settings["attachments"] != "none")
         assert not differs, "\n".join(differs)
         self.done["comparisons"] += 1
