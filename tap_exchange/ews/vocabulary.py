@@ -27,6 +27,8 @@ class Vocabulary:
         self._answered: set[PartedShape] = set()
         self.restricts: bool | None = None
         """Whether FindItem keeps to the restriction that it is given; None as long as nobody tried."""
+        self.lists = True
+        """Whether FindItem lists anything at all; true until it turned out otherwise."""
         self.nameless: set[str] = set()
         """Operations whose answers do not tell the ids that they are about: each id is asked for alone."""
 

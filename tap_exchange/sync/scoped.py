@@ -29,6 +29,7 @@ from tap_exchange.sync.page import Loaded, Page
 from tap_exchange.sync.paging import listed_pages
 from tap_exchange.sync.stubborn import BrokenFeedError
 from tap_exchange.sync.watch import outdate
+from tap_exchange.sync.windows import NoListingError
 from tap_exchange.sync.work import PageWork, out_of_scope
 
 if TYPE_CHECKING:
@@ -58,10 +59,34 @@ def is_dated(folder: FolderSync) -> bool:
 
 
 async def begin(folder: FolderSync) -> None:
-    """Sync a folder that has no state: drain its feed, load what is listed of it, then follow."""
-    if folder.store.run.sample:
-        await _sample(folder)
-        return
+    """Sync a folder that has no state."""
+    vocabulary = folder.store.run.transport.vocabulary
+    if vocabulary.lists:
+        try:
+            await (_sample(folder) if folder.store.run.sample else _begin(folder))
+        except NoListingError:
+            vocabulary.lists = False
+    if not vocabulary.lists:
+        await _begin_by_feed(folder)
+
+
+async def _begin_by_feed(folder: FolderSync) -> None:
+    """Follow the feed from its beginning and ask for each item's date, where the server lists nothing."""
+    start = folder.since.start
+
+    def advance() -> None:
+        folder.mark.pop("sync_state", None)  # of a feed that was drained
+        folder.mark.pop("dates", None)
+        if start != EVERYTHING:
+            folder.mark["dates"] = {"since": start, "lowest": start}
+
+    if not folder.store.run.sample:
+        await folder.store.run.conveyor.put(Page(advance=advance))
+    await folder.follow(None)
+
+
+async def _begin(folder: FolderSync) -> None:
+    """Drain the feed, load what is listed, then follow."""
     walked = await _walk(folder)
     if walked is None:
         return
@@ -78,7 +103,19 @@ async def begin(folder: FolderSync) -> None:
 
 
 async def go_on(folder: FolderSync, stale: frozenset[str]) -> None:
-    """Sync a folder that has a state: follow it, then bring the tables to the date that the user wants now."""
+    """Sync a folder that has a state: follow it, then bring the tables to the date that the user wants now.
+
+    Where the server lists nothing and the date or the selection moved, the folder is started over.
+    """
+    try:
+        await _go_on(folder, stale)
+    except NoListingError as error:
+        folder.notes.append(f"{error} The folder is started over.")
+        await folder.reset(None)
+        await _begin_by_feed(folder)
+
+
+async def _go_on(folder: FolderSync, stale: frozenset[str]) -> None:
     start = folder.since.start
     _promise_no_more(folder.mark, start)
     await folder.follow(folder.mark["sync_state"])
@@ -249,6 +286,8 @@ async def _keeps_to_dates(folder: FolderSync, listed: Listed) -> bool:
 
     Nothing was created in the year 9999.
     """
+    if listed.is_refused:
+        return False
     vocabulary = folder.store.run.transport.vocabulary
     if vocabulary.restricts is None and listed.items:
         find = partial(folder.wire.find_items, folder.place.folder_id, page_size=1, restriction=created_from(FAR_OFF))

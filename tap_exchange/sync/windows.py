@@ -121,7 +121,7 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
         try:
             found = await _list(folder, part)
         except ExchangeError as error:
-            if not listed and not failures and error.unsupported and await _lists_nothing(folder):
+            if not listed and not failures and error.unsupported and await lists_nothing(folder):
                 text = f"The server lists no items ({error.code}): there is no calendar view."
                 raise NoListingError(text, code=error.code) from error
             if not error.splittable and error.code not in OF_THE_REQUEST:
@@ -146,7 +146,7 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
     return Occurrences({item.item_id: item for part in parts for item in listed[part]}, joined(gaps))
 
 
-async def _lists_nothing(folder: FolderSync) -> bool:
+async def lists_nothing(folder: FolderSync) -> bool:
     """Return whether the server does not know a plain listing either, of this folder and of another."""
     this = folder.place.folder_id
     others = [other for other in folder.store.mark["folders"] if other != this]

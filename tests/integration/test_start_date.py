@@ -12,6 +12,7 @@ from tap_exchange.demo.faultplan import Fault
 from tap_exchange.demo.faults import Answers, FolderFails, ItemFails, RequestFails, cut
 from tap_exchange.demo.faults import On as Asked
 from tap_exchange.demo.recurrence import Recurrence
+from tap_exchange.demo.soap import SoapFault
 from tests.kept import ANNA, Kept, On, kept
 from tests.trouble import quick
 
@@ -325,6 +326,46 @@ def test_a_server_that_lists_items_of_any_date_is_not_believed(world: World) -> 
         world.run(start=day(start))
         assert {name for name in world.shown if name != "over"} == {f"mail {n}" for n in range(start, 15)}
     assert "over" in world.shown
+
+
+class Refuses(Fault):
+    """A server that refuses listings, or those with a restriction alone."""
+
+    def __init__(self, lacks: str, code: str) -> None:
+        self.lacks = lacks
+        self.code = code
+
+    def before(self, call: Call) -> None:
+        if call.operation == "FindItem" and (self.lacks == "listings" or call.body.find("{*}Restriction") is not None):
+            raise SoapFault(self.code)
+
+
+@pytest.mark.parametrize(
+    ("lacks", "code"),
+    [
+        ("restrictions", "ErrorInvalidRequest"),
+        ("restrictions", "ErrorUnsupportedPathForQuery"),
+        ("restrictions", "ErrorInternalServerError"),
+        ("listings", "ErrorInvalidRequest"),
+        ("listings", "ErrorNotSupported"),
+    ],
+)
+def test_a_server_that_refuses_to_list_by_date_is_asked_for_each_items_date(
+    world: World, lacks: str, code: str
+) -> None:
+    world.server.faults.add(Refuses(lacks, code))
+    items = world.mails(*range(1, 15))
+    world.run()
+    assert world.shown == {f"mail {number}" for number in range(10, 15)}
+    for start in (12, 4):
+        items[13].update(Importance="High")
+        world.run(start=day(start))
+        assert world.shown == {f"mail {number}" for number in range(start, 15)}
+        world.run(start=day(start))
+        assert not world.counts("GetItem")
+    items[8].delete()
+    world.run(None)
+    assert world.shown == {f"mail {number}" for number in range(1, 15) if number != 9}
 
 
 def test_a_server_that_keeps_to_dates_is_tried_once_and_asked_for_no_date(world: World) -> None:
