@@ -113,7 +113,7 @@ class StoreMark(TypedDict, total=False):
 
 
 class StateRefusedError(Exception):
-    """The given state belongs to another mailbox, shard or version; nothing was read or written."""
+    """The given state is damaged, or another shard's, version's or tap's; nothing was read or written."""
 
 
 class Bookmarks:

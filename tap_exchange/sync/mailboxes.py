@@ -86,6 +86,18 @@ class Roster:
         mark.pop("left", None)
         return mark
 
+    def unresolved(self, address: str) -> list[tuple[str, StoreMark]]:
+        """Return the stores of an address that cannot be resolved now; those that earlier runs read have not left.
+
+        Where there is none of those, it is one that nothing is known of.
+        """
+        known = [
+            store
+            for mailbox, store, mark in self.run.bookmarks.stores()
+            if mailbox == address.lower() and store in self.run.settings.stores and "root" in mark
+        ]
+        return [(store, self.begin(address.lower(), store)) for store in known] or [("primary", {"folders": {}})]
+
     def forget(self, addresses: Sequence[str]) -> None:
         """Forget what other addresses than these were resolved to."""
         known = self.run.bookmarks.addresses

@@ -97,7 +97,7 @@ class Run:
     _deadline: float | None = None
 
     async def go(self) -> None:
-        """Sync every mailbox; raises FatalError, StateRefusedError or Stopped, and else ends in the totals."""
+        """Sync every mailbox; raises FatalError or Stopped, and else ends in the totals."""
         connections = self.settings.max_connections
         if minutes := self.settings.max_runtime_minutes:
             self._deadline = time.monotonic() + 60 * minutes
@@ -214,10 +214,10 @@ class Run:
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
-            unknown = StoreSync(self, self.open_mailbox(address, "primary"), address, "primary", {"folders": {}})
             self.totals.mailboxes += 1
             self.totals.mailboxes_failed += 1
-            await unknown.leave_out(error)
+            for name, mark in self.roster.unresolved(address):
+                await StoreSync(self, self.open_mailbox(address, name), address, name, mark).leave_out(error)
             return
         if primary is None:
             return

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, is_gone
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
-from tap_exchange.sync.bookmarks import StateRefusedError
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, end_subscription, has_work, pull
 from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
@@ -158,9 +157,10 @@ class StoreSync:
             raise
         known = self.mark.get("root")
         if known is not None and known != root.folder_id:
-            raise StateRefusedError(
+            raise MailboxError(
                 f"The state belongs to another {self.name} store of {self.mailbox}: its root folder is not the one "
-                "that the server gives now. Was the mailbox made anew? Remove its bookmarks to load it again."
+                "that the server gives now. Was the mailbox made anew? Take its entry out of the state to load it.",
+                code="OtherRoot",
             )
         self.mark["root"] = root.folder_id
 

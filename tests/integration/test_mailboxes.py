@@ -9,6 +9,7 @@ import pytest
 
 from tap_exchange.demo import Exchange
 from tap_exchange.demo.faultplan import Answer, Fault
+from tap_exchange.demo.faults import On, RequestFails
 from tap_exchange.demo.soap import Call, ServiceError, SoapFault, failure, response
 from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
@@ -100,6 +101,33 @@ def test_a_bad_mailbox_never_stops_the_run(world: World) -> None:
     assert (rows[BOB]["reachable"], rows[BOB]["code"]) == (False, "ErrorAccountDisabled")
     assert rows[CARL]["reachable"] is True
     assert run.of("sync_runs")[-1]["mailboxes_failed"] == 1
+
+
+def test_a_mailbox_made_anew_leaves_its_row_and_the_others_go_on(world: World, tables: JSONLines) -> None:
+    def load(run: TapRun) -> set[str]:
+        tables.load((stream, row) for stream, rows in run.records.items() for row in rows)
+        return {row["subject"] for row in tables.live("messages").values()}
+
+    both = {"mailboxes": [ANNA, BOB]}
+    first = world.run(**both).checked()
+    load(first)
+    world.exchange.seed += 1  # ids differ
+    bob = world.exchange.add_mailbox(BOB, password="secret")
+    bob.grant(ANNA)
+    bob.folder("inbox").add("Message", Subject="to the new bob")
+    world.mailbox(ANNA).folder("inbox").add("Message", Subject="news")
+    second = world.run(first.state, **both)
+    assert second.exit_code == 1
+    assert subjects(second) == {ANNA: ["news"]}
+    (row,) = [row for row in second.of("mailboxes") if row["mailbox"] == BOB]
+    assert (row["reachable"], row["code"], row["left_at"]) == (False, "OtherRoot", None)
+    assert "its entry" in second.stderr.splitlines()[-1]
+    assert second.state["bookmarks"]["_feeds"][BOB] == first.state["bookmarks"]["_feeds"][BOB]
+    load(second)
+    del second.state["bookmarks"]["_feeds"][BOB]
+    third = world.run(second.state, **both).checked()
+    assert subjects(third) == {BOB: ["to the new bob"]}
+    assert load(third) == {f"to {ANNA}", "news", "to the new bob"}
 
 
 # The rights to them
@@ -288,3 +316,31 @@ def test_a_mailbox_that_leaves_goes_out_of_the_views_and_comes_back_without_a_lo
     fourth, shown = run(third.state, ANNA, BOB)
     assert shown == {f"to {ANNA}", f"to {BOB}", "while away"}
     assert subjects(fourth) == {BOB: ["while away"]}
+
+
+@pytest.mark.parametrize("stores", [["primary"], ["primary", "archive"]])
+def test_a_mailbox_that_cannot_be_resolved_for_now_has_not_left(
+    world: World, tables: JSONLines, stores: list[str]
+) -> None:
+    def run(state: dict[str, Any] | None, code: str) -> TapRun:
+        world.server.faults.clear()
+        world.server.faults.add(RequestFails(code, On("ResolveNames")))
+        done = world.run(state, mailboxes=[ANNA, BOB], stores=stores)
+        tables.load((stream, row) for stream, rows in done.records.items() for row in rows)
+        return done
+
+    if "archive" in stores:
+        for address in (ANNA, BOB):
+            world.mailbox(address).add_archive()
+    first = run(None, "ErrorAccessDenied").checked()
+    second = run(first.state, "ErrorMailboxLogonFailed")
+    assert second.exit_code == 1
+    assert [row for row in second.of("mailboxes") if row["left_at"]] == []
+    told = {(row["store"], row["reachable"], row["code"]) for row in second.of("mailboxes") if row["mailbox"] == BOB}
+    assert told == {(store, False, "ErrorMailboxLogonFailed") for store in stores}
+    roots = [
+        {(row["mailbox"], row["store"]): (row["root_folder_id"], row["hierarchy_reset_at"]) for row in rows}
+        for rows in (first.table("mailboxes").values(), second.table("mailboxes").values())
+    ]
+    assert roots[0] == roots[1]
+    assert {row["subject"] for row in tables.live("messages").values()} == {f"to {ANNA}", f"to {BOB}"}

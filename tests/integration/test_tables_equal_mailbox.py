@@ -177,6 +177,18 @@ def test_a_folder_started_over_leaves_no_ghosts(kept: Copy) -> None:
     assert "started over" in run.stderr
 
 
+def test_a_folder_whose_sync_state_was_taken_out_of_the_state_is_loaded_anew(kept: Copy) -> None:
+    kept.run()
+    inbox = kept.anna.folder("inbox")
+    assert kept.state is not None
+    del kept.state["bookmarks"]["_feeds"][ANNA]["primary"]["folders"][inbox.id]["sync_state"]
+    for item in inbox.items()[:5]:
+        item.delete()
+    run = kept.run()
+    kept.check()
+    assert {row["folder_id"] for row in run.of("messages")} >= {inbox.id}
+
+
 def test_a_hierarchy_started_over_leaves_no_ghosts_of_folders_deleted_meanwhile(kept: Copy) -> None:
     kept.run()
     assert kept.state is not None
