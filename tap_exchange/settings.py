@@ -175,6 +175,7 @@ class Settings:
         MAILBOXES,
         "E-mail addresses of the mailboxes to copy. Default: the user's own.",
         default=(),
+        words=True,
     )
     mailboxes_from: str | None = setting(
         MAILBOXES,
@@ -195,13 +196,14 @@ class Settings:
     )
     folders_include: tuple[str, ...] = setting(
         SCOPE,
-        "Copy only these folders: path globs such as Inbox/* or distinguished names such as inbox. Default: all.",
+        "Copy only these folders: path globs such as Inbox/* or distinguished names such as inbox. Default: all. "
+        "A name with brackets, such as [Gmail], names that folder, too.",
         default=(),
         label="Folders to include",
     )
     folders_exclude: tuple[str, ...] = setting(
         SCOPE,
-        "Leave out these folders: path globs or distinguished names.",
+        "Leave out these folders: path globs or distinguished names, as in folders_include.",
         default=(),
         label="Folders to exclude",
     )
@@ -308,7 +310,8 @@ class Settings:
     )
     max_wait: float = setting(
         PACE,
-        "Seconds to wait in all, at most, for a server that asks to back off.",
+        "Seconds that one request may wait, at most, for a server that asks to back off; a run with several such "
+        "troubles waits longer in all.",
         default=3600.0,
         least=0,
     )

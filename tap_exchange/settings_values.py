@@ -40,7 +40,8 @@ class Option:
     """Describe one setting, for the schema, for Meltano, for the README and for reading it.
 
     `kind` is one of string, integer, number, boolean, array, objects, datetime and switch
-    (true, false or an e-mail address). `default` is the typed value, None for none.
+    (true, false or an e-mail address). `default` is the typed value, None for none. `words` tells
+    that no entry of a list holds a blank.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Option:
     choices: tuple[str, ...]
     minimum: float | None
     maximum: float | None
+    words: bool
 
 
 def setting(  # noqa: PLR0913 - one keyword for each thing that a declaration says
@@ -66,11 +68,12 @@ def setting(  # noqa: PLR0913 - one keyword for each thing that a declaration sa
     least: float | None = None,
     most: float | None = None,
     secret: bool = False,
+    words: bool = False,
 ) -> Any:  # noqa: ANN401
     """Declare one setting as a dataclass field; secret ones stay out of its repr."""
     about = {
         "group": group, "help": text, "label": label, "kind": kind, "choices": choices,
-        "minimum": least, "maximum": most, "secret": secret,
+        "minimum": least, "maximum": most, "secret": secret, "words": words or bool(choices),
     }  # fmt: skip
     return field(default=default, repr=not secret, metadata=about)
 
@@ -195,7 +198,7 @@ def _listed(option: Option, raw: object) -> list[Any]:
         except ValueError:
             raise refuse(option, raw, "a list in JSON, or text with commas") from None
         return parsed if isinstance(parsed, list) else [parsed]
-    if option.choices or "@" in raw:
+    if option.words:
         return SEPARATORS.split(raw)
     return raw.split(",")
 

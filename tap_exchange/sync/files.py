@@ -25,6 +25,8 @@ OBJECT_STORES = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl
 
 MARK = ".tap-exchange"
 PART = ".part-"
+GATHERED = ".tap-exchange-part-"
+"""Begins the names of parts in the system's folder for temporary files, which is others' too."""
 LEFT_OVER = 24 * 3600
 """Seconds after which a part was left by a run that was killed."""
 
@@ -53,7 +55,9 @@ class FileStore:
             self._is_atomic = not named.isdisjoint(OBJECT_STORES)
             if self._is_local:
                 Path(root).mkdir(parents=True, exist_ok=True)
-                _remove_left_over(Path(root))
+                _remove_left_over(Path(root), PART)
+            else:
+                _remove_left_over(Path(tempfile.gettempdir()), GATHERED)
         except Exception as error:  # noqa: BLE001 - each kind of storage has errors of its own
             self.refuse(error)
         self.begin(MARK).keep()
@@ -64,7 +68,7 @@ class FileStore:
             if self._is_local:
                 path = Path(self._root, PART + secrets.token_hex(8))
                 return InFile(self, name, path, path.open("xb"))
-            descriptor, temporary = tempfile.mkstemp(prefix="tap-exchange-")
+            descriptor, temporary = tempfile.mkstemp(prefix=GATHERED)
             return InFile(self, name, Path(temporary), os.fdopen(descriptor, "wb"))
         except OSError as error:
             self.refuse(error)
@@ -137,8 +141,8 @@ def file_name(key: str) -> str:
     return f"{key[:2]}/{key}"
 
 
-def _remove_left_over(root: Path) -> None:
-    for part in root.glob(f"{PART}*"):
+def _remove_left_over(folder: Path, prefix: str) -> None:
+    for part in folder.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > LEFT_OVER:
                 part.unlink()

@@ -19,7 +19,8 @@ WITHOUT_FEED = frozenset({"SearchFolder"})
 class Scope:
     """The folders that the user wants, as globs of paths or distinguished names, without regard to case.
 
-    A pattern names a folder and all below it: `Inbox` is `Inbox` and `Inbox/*`.
+    A pattern names a folder and all below it: `Inbox` is `Inbox` and `Inbox/*`. Brackets stand for themselves, too:
+    `[Gmail]` is the folder of that name, and one of the letters.
     """
 
     include: Sequence[str] = ()
@@ -100,4 +101,5 @@ def _line(folder_id: str, folders: Mapping[str, FolderMark]) -> list[tuple[str, 
 
 def _matches(pattern: str, names: Sequence[str]) -> bool:
     wanted = pattern.casefold().strip("/")
-    return any(fnmatchcase(name, wanted) for name in names)
+    literal = wanted.replace("[", "[[]")
+    return any(fnmatchcase(name, literal) or fnmatchcase(name, wanted) for name in names)

@@ -111,6 +111,17 @@ def test_patterns_name_a_folder_and_all_below_it(
     assert {folder for folder in FOLDERS if scope.excludes(folder, FOLDERS)} == left_out  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("pattern", ["[Gmail]", "[gmail]/All Mail", "[Gmail]/*", "[[]Gmail]", "*/all mail"])
+def test_a_pattern_names_a_folder_with_brackets_as_it_is_written(pattern: str) -> None:
+    folders = {"g": {"name": "[Gmail]", "parent": ""}, "a": {"name": "All Mail", "parent": "g"}}
+    assert not Scope((pattern,)).excludes("a", folders)  # type: ignore[arg-type]
+
+
+def test_brackets_name_one_of_the_letters_too() -> None:
+    folders = {year: {"name": year, "parent": ""} for year in ("2024", "2025", "2026")}
+    assert [year for year in folders if Scope(("202[45]",)).excludes(year, folders)] == ["2026"]  # type: ignore[arg-type]
+
+
 def test_paths_and_descendants_follow_the_parents() -> None:
     assert path_of("x", FOLDERS) == "Inbox/Projects/2026"  # type: ignore[arg-type]
     assert descendants(frozenset({"i"}), FOLDERS) == ["p", "x"]  # type: ignore[arg-type]

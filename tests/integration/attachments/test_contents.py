@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import pytest
 
 from tap_exchange.demo.faultplan import Fault
 from tap_exchange.demo.soap import ServiceError
-from tap_exchange.sync.files import FileStore, InFile
+from tap_exchange.sync.files import MARK, FileStore, InFile
 from tests.attachments import Tables, corrupt, file, furnish, inner, key_of, truth
 from tests.trouble import run
 
@@ -194,13 +195,17 @@ def test_a_disk_that_fills_up_ends_the_run_and_the_next_completes_it(
     assert not list(tmp_path.rglob(".part-*"))
 
 
-def test_what_a_killed_run_left_in_the_folder_is_removed(tmp_path: Path) -> None:
-    import os  # noqa: PLC0415
-
-    old, young = tmp_path / ".part-old", tmp_path / ".part-young"
-    for path in (old, young):
-        path.write_bytes(b"half")
+@pytest.mark.parametrize("address", [None, "memory://killed"])
+def test_what_a_killed_run_left_in_the_folder_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # where parts for an object store are gathered
+    half = FileStore(address or str(tmp_path)).begin("half")
+    half.write(b"half")
+    half._file.close()
+    (old,) = (path for path in tmp_path.iterdir() if path.name != MARK and path.is_file())
+    FileStore(address or str(tmp_path))
+    assert old.exists()
     os.utime(old, (0, 0))
-    FileStore(str(tmp_path))
+    FileStore(address or str(tmp_path))
     assert not old.exists()
-    assert young.exists()
