@@ -282,8 +282,11 @@ def _summary(run: Run) -> Summary:
     throttled = run.transport.pace.throttled_seconds
     if throttled > 0:
         text += f" Exchange asked to wait: {throttled:,.1f} seconds."
+    if run.cut_short:
+        text += " Stopped because max_runtime_minutes are over: the next run goes on from here."
     if run.failed:
         first, *others = totals.errors
         more = f"; {len(others)} more failed, see mailboxes and folder_syncs" if others else ""
-        return Summary(failed=True, text=f"{first}{more}. All else is done: {text}")
+        rest = "All else" if run.cut_short else "All else is done"
+        return Summary(failed=True, text=f"{first}{more}. {rest}: {text}")
     return Summary(failed=False, text=text)

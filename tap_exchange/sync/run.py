@@ -89,6 +89,8 @@ class Run:
     fingerprint: str = ""
     conveyor: Conveyor = field(init=False)
     roster: Roster = field(init=False)
+    cut_short: bool = False
+    """Whether `max_runtime_minutes` ended it."""
     began_at: str = ""
     resumed_from: str = ""
     _begun: asyncio.Lock = field(init=False)
@@ -115,7 +117,8 @@ class Run:
             if writing.done():
                 writing.result()
             await syncing
-            await self._end("failed" if self.failed else "partial" if self.out_of_time() else "finished")
+            self.cut_short = self.out_of_time()
+            await self._end("failed" if self.failed else "partial" if self.cut_short else "finished")
         finally:
             self.transport.pace.stop()  # workers that wait have nothing left to ask
             for task in (syncing, writing):

@@ -36,10 +36,12 @@ def test_a_run_whose_time_is_over_ends_in_good_order_and_later_ones_go_on(world:
     world.server.endpoint.latency = 0.15
     first = world.run(max_runtime_minutes=0.01, max_changes=10, max_connections=1)
     assert first.of("sync_runs")[-1]["outcome"] == "partial"
+    assert "max_runtime_minutes are over: the next run goes on" in first.stderr.splitlines()[-1]
     assert shown(world) < held(world)
     world.server.endpoint.latency = 0.0
     second = world.run()
     assert second.of("sync_runs")[-1]["outcome"] == "finished"
+    assert "max_runtime_minutes" not in second.stderr
     assert shown(world) == held(world)
     again = {row["item_id"] for row in first.of("messages")} & {row["item_id"] for row in second.of("messages")}
     assert not again
