@@ -159,7 +159,7 @@ class StoreSync:
         if known is not None and known != root.folder_id:
             raise MailboxError(
                 f"The state belongs to another {self.name} store of {self.mailbox}: its root folder is not the one "
-                "that the server gives now. Was the mailbox made anew? Take its entry out of the state to load it.",
+                "that the server gives now. Was the mailbox made anew? Then take its entry out of the state",
                 code="OtherRoot",
             )
         self.mark["root"] = root.folder_id
