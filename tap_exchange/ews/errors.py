@@ -39,6 +39,11 @@ class ExchangeError(Exception):
         return False
 
     @property
+    def of_exchange(self) -> bool:
+        """Whether the code is Exchange's answer to what was asked, not a trouble on the way."""
+        return self.code.startswith("Error")
+
+    @property
     def unsupported(self) -> bool:
         """Whether the server may be one that lacks this question, or a word of it: nothing it said speaks against."""
         return may_lack(self.code)

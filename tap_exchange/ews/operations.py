@@ -23,7 +23,7 @@ from .answers import (
     ServerInfo,
     ShapeLike,
 )
-from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, error_for, may_lack
+from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, Stopped, error_for, may_lack
 from .faults import Action, action_of
 from .siphon import Siphon
 
@@ -117,8 +117,18 @@ class Mailbox:
             line = f"{self.address} has no {self.store.replace('_', ' ')} ({error.code}); take it out of `stores`"
             raise MailboxError(line, code=error.code, action=error.action) from None
 
-    def _root(self) -> FolderInfo:
-        ids = ask.distinguished_ids([ask.ROOTS[self.store]], self._owner)
+    def own_root(self) -> str:
+        """Get the id of the root of the account's own mailbox, whosever it is; empty when it has none to tell."""
+        try:
+            return self._root(owner="").folder_id
+        except Stopped:
+            raise
+        except ExchangeError as error:
+            log.debug("The account's own mailbox is not known: %s", error.code)
+            return ""
+
+    def _root(self, owner: str | None = None) -> FolderInfo:
+        ids = ask.distinguished_ids([ask.ROOTS[self.store]], self._owner if owner is None else owner)
         return self.transport.call(
             "GetFolder",
             ask.get_folder(ids, ask.DEFAULT_FOLDERS),

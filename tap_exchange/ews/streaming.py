@@ -7,17 +7,17 @@ session, with the same cookies and affinity headers, as the connection that read
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import ask, soap, xml
-from .errors import IncompleteAnswer, RequestTooBig
-from .events import notification_events
+from .errors import ExchangeError, IncompleteAnswer, RequestTooBig
+from .events import notification_events, subscribe_streaming, unsubscribe
 from .faults import MESSAGES, TYPES
 from .operations import Mailbox
-from .pace import Pace
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
     from .connect import Connection
     from .events import Events
+    from .pace import Pace
     from .soap import Message
+
+log = logging.getLogger(__name__)
 
 MOST_SUBSCRIPTIONS = 200
 """Subscriptions of one connection at most."""
@@ -50,8 +53,9 @@ class _Affine:
 
     _connection: Connection
     _session: requests.Session
-    anchor: str
     silence: float
+    anchor: str = ""
+    """The mailbox that leads to the server: the first that is subscribed to; before, each leads to its own."""
 
     @property
     def url(self) -> str:
@@ -88,42 +92,70 @@ class _Affine:
     def renew(self) -> None:
         self._connection.renew()
 
-    def mailbox_headers(self, mailbox: str) -> dict[str, str]:  # noqa: ARG002 - all go to one server
-        return {"X-AnchorMailbox": self.anchor, "X-PreferServerAffinity": "true"}
+    def mailbox_headers(self, mailbox: str) -> dict[str, str]:
+        return {"X-AnchorMailbox": self.anchor or mailbox, "X-PreferServerAffinity": "true"}
+
+
+class Line:
+    """Subscriptions made over one session, and the connection that their events come on."""
+
+    def __init__(self, affine: _Affine, transport: Transport, minutes: int) -> None:
+        """Begin without a subscription; see `opened`."""
+        self._affine = affine
+        self._transport = transport
+        self._minutes = minutes
+        self.mailboxes: dict[str, Mailbox] = {}
+        """The mailbox of each subscription."""
+
+    def subscribe(self, address: str) -> None:
+        """Subscribe to all folders of a mailbox; raises ExchangeError."""
+        mailbox = Mailbox(self._transport, address)
+        self.mailboxes[subscribe_streaming(mailbox).id] = mailbox
+        self._affine.anchor = self._affine.anchor or address
+
+    def listen(self, take: Callable[[Events], None], heard: Callable[[], None]) -> None:
+        """Hold the connection until the server closes it; `take` gets each notification as it arrives.
+
+        `heard` is called when the server's first word has come: from then on nothing is missed.
+
+        Raises:
+            ExchangeError: the connection was refused, broke, fell silent, or said what cannot be understood.
+        """
+        listed = "".join(f"<t:SubscriptionId>{ask.escape(name)}</t:SubscriptionId>" for name in self.mailboxes)
+        body = (
+            f"<m:GetStreamingEvents><m:SubscriptionIds>{listed}</m:SubscriptionIds>"
+            f"<m:ConnectionTimeout>{self._minutes}</m:ConnectionTimeout></m:GetStreamingEvents>"
+        )
+        self._transport.call(
+            _OPERATION,
+            body,
+            mailbox=self._affine.anchor,
+            read=_ended,
+            tries=1,
+            reading=lambda: DocumentReader(take, heard),
+        )
+
+    def end(self) -> None:
+        """End the subscriptions, as long as the server is there: without it they end by themselves."""
+        for name, mailbox in self.mailboxes.items():
+            try:
+                unsubscribe(mailbox, name)
+            except ExchangeError as error:  # noqa: PERF203 - nothing beside a request
+                log.debug("A subscription could not be ended: %s", error.code)
+                if not error.of_exchange:
+                    return
 
 
 @contextmanager
-def affine_mailboxes(
-    connection: Connection,
-    addresses: Sequence[str],
-    max_wait: float,
-    *,
-    minutes: int = MINUTES,
-    silence: float = SILENCE,
-) -> Iterator[list[Mailbox]]:
-    """Open a session beside the pool, and give the mailboxes as seen through it, the first as their anchor."""
+def opened(connection: Connection, pace: Pace, *, minutes: int = MINUTES, silence: float = SILENCE) -> Iterator[Line]:
+    """Open a session beside the pool for a line; it waits while the account backs off, and takes no place of it."""
     with connection.extra_session() as session:
-        affine = _Affine(connection, session, addresses[0], silence)
-        transport = Transport(affine, Pace(1, max_wait), whole_answer=60.0 * minutes + silence)
-        yield [Mailbox(transport, address) for address in addresses]
-
-
-def listen(
-    mailbox: Mailbox, subscriptions: Sequence[str], take: Callable[[Events], None], *, minutes: int = MINUTES
-) -> None:
-    """Hold a streaming connection until the server closes it; `take` gets each notification as it arrives.
-
-    Raises:
-        ExchangeError: the connection was refused, broke, fell silent, or said what cannot be understood.
-    """
-    listed = "".join(f"<t:SubscriptionId>{ask.escape(name)}</t:SubscriptionId>" for name in subscriptions)
-    body = (
-        f"<m:GetStreamingEvents><m:SubscriptionIds>{listed}</m:SubscriptionIds>"
-        f"<m:ConnectionTimeout>{minutes}</m:ConnectionTimeout></m:GetStreamingEvents>"
-    )
-    mailbox.transport.call(
-        _OPERATION, body, mailbox=mailbox.address, read=_ended, tries=1, reading=lambda: DocumentReader(take)
-    )
+        affine = _Affine(connection, session, silence)
+        line = Line(affine, Transport(affine, pace, whole_answer=60.0 * minutes + silence, beside=True), minutes)
+        try:
+            yield line
+        finally:
+            line.end()
 
 
 def _ended(messages: Sequence[Message]) -> None:
@@ -134,9 +166,10 @@ def _ended(messages: Sequence[Message]) -> None:
 class DocumentReader:
     """Reads one XML document after another out of an answer that does not end."""
 
-    def __init__(self, take: Callable[[Events], None]) -> None:
-        """Give each notification to `take`."""
+    def __init__(self, take: Callable[[Events], None], heard: Callable[[], None]) -> None:
+        """Give each notification to `take`, and call `heard` before the first word that is no error."""
         self._take = take
+        self._heard: Callable[[], None] | None = heard
         self._buffer = b""
         self._last: _Element | None = None
 
@@ -158,6 +191,9 @@ class DocumentReader:
             return  # the caller reads the fault, which is the last document
         for message in soap.messages(response, _OPERATION):
             if message.fault is None:
+                if self._heard is not None:
+                    self._heard()
+                    self._heard = None
                 for notification in message.element.iterfind(f"{MESSAGES}Notifications/{TYPES}Notification"):
                     self._take(notification_events(notification))
 

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -56,7 +56,10 @@ BUSY_PAGE = "genericerrorpage"
 
 
 class Transport:
-    """All the requests of one account, from any number of threads."""
+    """The requests of one account, from any number of threads.
+
+    One `beside` others of the account shares the back-off of its pace and takes no place of theirs.
+    """
 
     def __init__(
         self,
@@ -64,6 +67,7 @@ class Transport:
         pace: Pace,
         *,
         whole_answer: float | None = None,
+        beside: bool = False,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.pace = pace
@@ -72,6 +76,7 @@ class Transport:
         self._connection = connection
         self.vocabulary = Vocabulary()
         self._url = connection.url
+        self._place = nullcontext if beside else pace.slot
         self._whole_answer = whole_answer or connection.timeout[1]
         self._jitter = jitter
         self._lock = threading.Lock()
@@ -168,7 +173,7 @@ class Transport:
     ) -> T:
         version = self._version(question.mailbox)
         payload = self._envelope(question, body, version)
-        with self.pace.slot():
+        with self._place():
             if self._lost is not None:
                 raise self._lost
             reply, episode = self._send(question, payload, reading)

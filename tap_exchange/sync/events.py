@@ -37,11 +37,16 @@ class News:
     hierarchy: bool = True
     folders: frozenset[str] = frozenset()
     everything: bool = True
+    again: bool = True
+    """Whether what is pending in the folders is tried again: an event of other items is no reason to."""
 
     def with_more(self, other: News) -> News:
         """Return this news and another's."""
         return News(
-            self.hierarchy or other.hierarchy, self.folders | other.folders, self.everything or other.everything
+            self.hierarchy or other.hierarchy,
+            self.folders | other.folders,
+            self.everything or other.everything,
+            self.again or other.again,
         )
 
     def names(self, folder_id: str) -> bool:
@@ -59,17 +64,23 @@ def news_of(events: Iterable[wire.Event]) -> News:
         hierarchy=any(event.of_folder for event in told),
         folders=frozenset(folder for event in told for folder in event.folders),
         everything=False,
+        again=False,
     )
 
 
-def can_subscribe(store: StoreSync) -> bool:
-    """Return whether a subscription to all folders is one to this store.
+async def can_subscribe(store: StoreSync) -> bool:
+    r"""Return whether a subscription to all folders is one to this store.
 
-    It is to the primary store of the mailbox that requests act as: not to a delegate's other mailboxes.
+    It is to the primary store of the mailbox that requests act as: not to a delegate's other mailboxes. Where the user
+    name does not tell whose mailbox it is (`DOMAIN\user`, a ticket, a token), its root folder does, once a run has
+    read it.
     """
     settings = store.run.settings
-    own = (settings.username or "").casefold() in {store.mailbox.casefold(), store.wire.address.casefold()}
-    return store.name == "primary" and (settings.impersonate or own)
+    if store.name != "primary" or settings.impersonate:
+        return store.name == "primary"
+    if (settings.username or "").casefold() in {store.mailbox.casefold(), store.wire.address.casefold()}:
+        return True
+    return "root" in store.mark and await store.run.own_root(store.wire) == store.mark["root"]
 
 
 async def pull(store: StoreSync) -> News:

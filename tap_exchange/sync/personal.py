@@ -60,12 +60,13 @@ TABLES = {
 async def write_personal(store: StoreSync, *, everything: bool) -> None:
     """Write what the owner of a mailbox has set, as far as it is selected; a sample goes without.
 
-    No notification tells of it: unless `everything` is due, only what no run has written yet is asked for.
+    No notification tells of it: unless `everything` is due, only what no run has written yet is asked for, nor this
+    one tried in vain.
     """
     for name, table in TABLES.items():
         if name not in store.run.selection.streams or store.name != "primary":
             continue
-        if not everything and name in store.mark.get("personal", ()):
+        if not everything and (name in store.mark.get("personal", ()) or store.has_failed(name)):
             continue
         if store.run.sample or store.must_stop():
             return
@@ -74,7 +75,11 @@ async def write_personal(store: StoreSync, *, everything: bool) -> None:
         except (FatalError, Stopped, TransientError):
             raise
         except ExchangeError as error:
-            (store.warn if error.code == "ErrorAccessDenied" else store.fail_folder)(f"{name} cannot be read: {error}")
+            text = f"{name} cannot be read: {error}"
+            if error.code == "ErrorAccessDenied":
+                store.warn(text)
+            else:
+                store.fail_folder(text, name)
             continue
         rows = {table.keyed(store.mailbox, record): record | {"mailbox": store.mailbox} for record in records}
         known = store.mark.setdefault("personal", {})
@@ -99,8 +104,7 @@ async def write_rooms(run: Run) -> None:
         raise
     except ExchangeError as error:
         logger.warning("rooms cannot be read: %s", error)
-        run.totals.folders_failed += 1
-        run.totals.errors.append(f"rooms cannot be read: {error}")
+        run.totals.failures["", "", ROOMS] = f"rooms cannot be read: {error}"
         return
     rows = {f"{room['room_list']} {room['room']}": room | {"mailbox": mailbox} for room in records}
     known = run.bookmarks.rooms

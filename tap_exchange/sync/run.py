@@ -49,19 +49,43 @@ class Totals:
     """What the run came to."""
 
     mailboxes: int = 0
-    mailboxes_failed: int = 0
-    folders: int = 0
-    folders_failed: int = 0
     items_loaded: int = 0
     items_corrupt: int = 0
-    errors: list[str] = field(default_factory=list)
-    """What failed, in words: mailboxes and folders."""
+    asked: set[str] = field(default_factory=set)
+    """Keys of the folders that were asked."""
+    failures: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """What failed and was not made good since, in words: by mailbox and store, of a folder also by what it is."""
 
-    def add(self, tally: Tally) -> None:
-        """Add a folder's counts."""
-        self.folders += 1
+    def add(self, folder_key: str, tally: Tally) -> None:
+        """Add a folder's counts; in the live mode it has some more than once."""
+        self.asked.add(folder_key)
         self.items_loaded += tally.loaded
         self.items_corrupt += tally.corrupt
+
+    def forget_failures(self, mailbox: str, store: str) -> None:
+        """Forget what failed in a store that is asked anew as a whole."""
+        for key in [key for key in self.failures if key[:2] == (mailbox, store)]:
+            del self.failures[key]
+
+    @property
+    def folders(self) -> int:
+        """How many folders were asked."""
+        return len(self.asked)
+
+    @property
+    def mailboxes_failed(self) -> int:
+        """How many mailboxes failed, in one store or more."""
+        return len({mailbox for mailbox, _, *folder in self.failures if not folder})
+
+    @property
+    def folders_failed(self) -> int:
+        """How many folders failed."""
+        return sum(bool(folder) for _, _, *folder in self.failures)
+
+    @property
+    def errors(self) -> list[str]:
+        """What failed, in words: mailboxes and folders."""
+        return list(self.failures.values())
 
 
 @dataclass(slots=True)
@@ -93,10 +117,15 @@ class Run:
     """Whether `max_runtime_minutes` ended it."""
     began_at: str = ""
     resumed_from: str = ""
+    tried: set[str] = field(default_factory=set)
+    """Keys of the items that this run tried in vain and left pending: further tries of it count no more."""
+    left_over: set[str] = field(default_factory=set)
+    """Keys of the folders that this run asked and left with work: for later runs, or for news that name them."""
     _begun: asyncio.Lock = field(init=False)
     _folders_at_once: asyncio.Semaphore = field(init=False)
     _places: dict[asyncio.Task[None] | None, asyncio.Semaphore] = field(default_factory=dict)
     _deadline: float | None = None
+    _own_root: str | None = None
 
     async def go(self) -> None:
         """Sync every mailbox; raises FatalError or Stopped, and else ends in the totals."""
@@ -129,11 +158,20 @@ class Run:
     @property
     def failed(self) -> bool:
         """Whether a mailbox or folder failed."""
-        return bool(self.totals.mailboxes_failed or self.totals.folders_failed)
+        return bool(self.totals.failures)
 
     def out_of_time(self) -> bool:
         """Return whether `max_runtime_minutes` are over."""
         return self._deadline is not None and time.monotonic() >= self._deadline
+
+    async def own_root(self, near: Mailbox) -> str:
+        """Return the id of the root of the mailbox that the account itself has, empty when it has none; asked once.
+
+        Whose mailbox that is nobody knows yet: the question goes where that of a mailbox `near` goes.
+        """
+        if self._own_root is None:
+            self._own_root = await self.conveyor.call(near.own_root)
+        return self._own_root
 
     async def begin(self) -> None:
         """Write the run's first STATE and its first record, once, when a first mailbox has answered."""
@@ -186,7 +224,7 @@ class Run:
         if self.settings.notifications == "stream" and minutes and not self.sample:
             self.writer.write_state()
             listener = Listener(self, self.connection, sorted(self.roster.taken))
-            listener.start()
+            await listener.start()
             try:
                 await listener.follow(60.0 * minutes)
             finally:
@@ -218,19 +256,15 @@ class Run:
             raise
         except ExchangeError as error:
             self.totals.mailboxes += 1
-            self.totals.mailboxes_failed += 1
             for name, mark in self.roster.unresolved(address):
                 await StoreSync(self, self.open_mailbox(address, name), address, name, mark).leave_out(error)
             return
         if primary is None:
             return
         self.totals.mailboxes += 1
-        failed = False
         for name in self.settings.stores:
             store = StoreSync(self, self.open_mailbox(primary, name), primary, name, self.roster.begin(primary, name))
             await store.sync()
-            failed = failed or (store.error is not None and not store.lacks)
-        self.totals.mailboxes_failed += failed
 
     def break_off(self) -> None:
         """Write what an interrupted run leaves: STATE, and its row without `as_of`: a page may lie half written."""

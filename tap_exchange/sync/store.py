@@ -59,6 +59,10 @@ class StoreSync:
     error: ExchangeError | None = None
     known_items: dict[str, str] = field(default_factory=dict)
     folders_failed: int = 0
+    again: bool = True
+    """Whether what was left pending is tried once more."""
+    pending: set[str] = field(default_factory=set)
+    """Folders with items that are to be tried once more."""
     counts: dict[str, int] = field(default_factory=dict)
     """Items of each folder whose feed told of changes, by what it told."""
     lacks: bool = False
@@ -66,6 +70,9 @@ class StoreSync:
 
     async def sync(self, news: News | None = None) -> None:
         """Bring the tables to what the store holds now, or to the `news` of it; an error becomes the mailbox's row."""
+        self.again = news is None or news.again
+        if news is None or news.everything:
+            self.run.totals.forget_failures(self.mailbox, self.name)
         try:
             await self._sync(news)
         except (FatalError, Stopped):
@@ -88,7 +95,20 @@ class StoreSync:
         if self.error is None:
             self.error = error
             self.warn(str(error))
-            self.run.totals.errors.append(str(error))
+            self.run.totals.failures[self.mailbox, self.name] = str(error)
+
+    def has_failed(self, *folder: str) -> bool:
+        """Return whether the store, or a folder of it, failed and was not made good since."""
+        return (self.mailbox, self.name, *folder) in self.run.totals.failures
+
+    def left(self) -> News | None:
+        """Return what is to be asked once more: what failed or is pending, None when nothing is."""
+        failed = [key[2:] for key in self.run.totals.failures if key[:2] == (self.mailbox, self.name)]
+        folders = {folder_id for key in failed for folder_id in key if folder_id in self.mark["folders"]}
+        if len(folders) < len(failed):
+            return EVERYTHING
+        folders |= self.pending
+        return News(hierarchy=False, folders=frozenset(folders), everything=False) if folders else None
 
     def must_stop(self) -> bool:
         """Return whether nothing more is to be asked of this store in this run."""
@@ -127,7 +147,7 @@ class StoreSync:
         """Return what is to be asked: with notifications, what they tell."""
         if self.run.sample:
             return EVERYTHING
-        if self.run.settings.notifications == "pull" and can_subscribe(self):
+        if self.run.settings.notifications == "pull" and await can_subscribe(self):
             return await pull(self)
         await end_subscription(self)
         return EVERYTHING
@@ -171,7 +191,7 @@ class StoreSync:
             for folder_id, mark in self.mark["folders"].items()
             if mark.get("type") not in WITHOUT_FEED
             and not mark.get("excluded")
-            and (news.names(folder_id) or has_work(mark, self))
+            and (news.names(folder_id) or (has_work(mark, self) and not self._has_left(folder_id)))
         ]
         if self.run.sample:
             todo = one_of_each_type(todo)
@@ -190,20 +210,28 @@ class StoreSync:
         place = Place.of(self.mailbox, self.name, folder_id)
         wire = routed(self.wire, mark["content"]) if "content" in mark else self.wire
         folder = FolderSync(self, place, mark, Loader(wire, place, self.run.selection, self.run.writer.pack))
+        self.run.totals.failures.pop((self.mailbox, self.name, folder_id), None)
         await folder.sync(story)
         self.run.progress.end_folder()
-        self.run.totals.add(folder.tally)
+        self.run.totals.add(place.folder_key, folder.tally)
         if folder.error is not None:
-            self.fail_folder(f"folder {folder.name}: {folder.error}")
+            self.fail_folder(f"folder {folder.name}: {folder.error}", folder_id)
+        if mark.get("pending"):
+            self.pending.add(folder_id)
+        if has_work(mark, self):
+            self.run.left_over.add(place.folder_key)
         if folder.changed:
             self.counts[folder_id] = folder.count
 
-    def fail_folder(self, text: str) -> None:
-        """Note that a folder failed, in words without its name."""
+    def _has_left(self, folder_id: str) -> bool:
+        """Return whether this run has asked a folder before, and left it with the work that it has."""
+        return Place.of(self.mailbox, self.name, folder_id).folder_key in self.run.left_over
+
+    def fail_folder(self, text: str, about: str = "") -> None:
+        """Note that a folder, or what `about` names, failed, in words without its name."""
         self.folders_failed += 1
-        self.run.totals.folders_failed += 1
         self.warn(text)
-        self.run.totals.errors.append(text)
+        self.run.totals.failures[self.mailbox, self.name, about or text] = text
 
     async def is_gone(self, folder_id: str) -> bool:
         """Ask the server for a folder afresh, and return whether it says that there is none."""
