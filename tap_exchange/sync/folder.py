@@ -280,7 +280,7 @@ class FolderSync:
             await self.follow(self.mark["sync_state"])
             if stale and self.stale_streams() and not self.must_stop():  # as long as it was not started over
                 await fill(self, stale)
-        if not self.must_stop():
+        if self.store.again and not self.must_stop():
             await self._try_pending(before)
 
     async def _begin(self) -> None:

@@ -213,13 +213,16 @@ class PageWork:
             if change not in self.failed and change.item_id not in self.attempts:  # asked for once more, and no more
                 self.keep.append(_pending(change, 1))
         folder.tally.not_found += len(self.not_found)
+        tried_before = folder.store.run.tried
         for change in self.not_found:
-            tried = self.attempts.get(change.item_id, 0) + 1
+            counts = folder.place.key(change.item_id) not in tried_before
+            tried = max(1, self.attempts.get(change.item_id, 0) + counts)
             if tried > MOST_ATTEMPTS:
                 stream = folder.selection.stream_of(change.element)
                 rows.append(self._mark_corrupt(given_up(change, stream, tried)))
             else:
                 self.keep.append(_pending(change, tried))
+        tried_before.update(folder.place.key(item[0]) for item in self.keep)
         return rows
 
     def _advance(self) -> None:
