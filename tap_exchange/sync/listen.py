@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHORTEST_PAUSE = 1.0
+"""Seconds until what failed is tried again for the first time; each further pause is twice as long."""
+
 LONGEST_PAUSE = 60.0
 """Seconds between two tries to connect, at most."""
 
@@ -142,7 +145,7 @@ class Listener:
             self._waiting[address] = self._waiting[address].with_more(news)
             return
         self._waiting[address] = news
-        pause = self._pauses[address] = min(max(1.0, 2 * self._pauses.get(address, 0.0)), LONGEST_WAIT)
+        pause = self._pauses[address] = longer(self._pauses.get(address, 0.0), LONGEST_WAIT)
         self._loop.call_later(pause, lambda: self._tell(address, self._waiting.pop(address)))
 
     def _store(self, address: str) -> StoreSync:
@@ -195,7 +198,7 @@ class Listener:
                 begun = time.monotonic()
                 self._connect_once(group)
                 held = time.monotonic() - begun > LONGEST_PAUSE
-                pause = 1.0 if held else min(max(1.0, 2 * pause), LONGEST_PAUSE)
+                pause = longer(0.0 if held else pause, LONGEST_PAUSE)
         except Stopped:
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody listens any more
@@ -233,7 +236,7 @@ class Listener:
             self._say(self._refuse, address, refusal)
         if refused and line.mailboxes:
             group[:] = [address for address in group if address not in refused]
-            self._begin(list(refused), 1.0)
+            self._begin(list(refused), SHORTEST_PAUSE)
 
     def _take(self, line: Line, events: Events) -> None:
         mailbox = line.mailboxes.get(events.subscription)
@@ -242,6 +245,11 @@ class Listener:
                 self._say(self._tell, each.address, EVERYTHING)
         elif events.events:
             self._say(self._tell, mailbox.address, news_of(events.events))
+
+
+def longer(pause: float, longest: float) -> float:
+    """Return the pause that follows one, 0 for none yet."""
+    return min(max(SHORTEST_PAUSE, 2 * pause), longest)
 
 
 def _named(group: Sequence[str]) -> str:

@@ -118,6 +118,17 @@ def test_a_folder_that_events_named_and_a_run_did_not_finish_stays_due(kept: Cop
     kept.check()
 
 
+def test_the_users_own_mailbox_has_notifications_whatever_the_user_is_called(kept: Copy) -> None:
+    kept.server.endpoint.exchange.add_account("EXAMPLE\\anna", "secret").mailbox = kept.anna
+    as_user = {"username": "EXAMPLE\\anna", "mailboxes": [ANNA]}
+    kept.run(config=as_user)
+    kept.run(config=as_user)  # knows whose mailbox it is from the root that the first one read
+    kept.anna.folder("inbox").items()[0].update(Subject="changed")
+    kept.run(config=as_user)
+    assert kept.server.counts["SyncFolderItems"] == 1
+    kept.check()
+
+
 def test_a_delegates_other_mailbox_is_asked_whole(kept: Copy) -> None:
     """SubscribeToAllFolders is of the signed-in mailbox: its events say nothing of another one."""
     exchange = kept.server.endpoint.exchange

@@ -170,7 +170,7 @@ def test_a_silent_connection_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None
     from tap_exchange.ews import streaming  # noqa: PLC0415 - patched
     from tap_exchange.ews.connect import connect  # noqa: PLC0415
     from tap_exchange.ews.errors import TransientError  # noqa: PLC0415
-    from tap_exchange.ews.events import subscribe_streaming  # noqa: PLC0415
+    from tap_exchange.ews.pace import Pace  # noqa: PLC0415
     from tap_exchange.settings import Settings  # noqa: PLC0415
 
     exchange = Exchange(seed=9)
@@ -179,10 +179,10 @@ def test_a_silent_connection_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None
         settings = Settings.from_config({"ews_url": server.url, "username": ANNA, "password": "secret"})
         connection = connect(settings)
         monkeypatch.setattr(server.endpoint, "heartbeat", 1000.0)
-        with streaming.affine_mailboxes(connection, [ANNA], 0.5, silence=0.5) as (mailbox,):
-            name = subscribe_streaming(mailbox).id
+        with streaming.opened(connection, Pace(1, 0.5), silence=0.5) as line:
+            line.subscribe(ANNA)
             begun = time.monotonic()
             with pytest.raises(TransientError):
-                streaming.listen(mailbox, [name], [].append)
+                line.listen([].append, lambda: None)
             assert time.monotonic() - begun < 10
         connection.close()
