@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_exchange.demo import Exchange
+from tap_exchange.demo import Exchange, serve
 from tap_exchange.demo.faults import FolderFails, How, ItemFails, On, RequestFails, Throttles
 from tap_exchange.ews import streaming
 from tap_exchange.sync import listen, work
 from tests import kept
-from tests.conformance.support import served
 from tests.pipeline import TapRun, run_tap_here
 from tests.trouble import ANNA, folder_row, mark, quick, rows_by_id, store_row
 
@@ -128,7 +127,7 @@ def live(monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     for address in (ANNA, BOB, CARL):
         exchange.add_mailbox(address, password="secret").folder("inbox").add("Message", Subject=f"first of {address}")
     monkeypatch.setattr(listen, "SHORTEST_PAUSE", 0.1)
-    with served(exchange) as server:
+    with serve(exchange) as server:
         server.endpoint.heartbeat = 0.2
         yield Live(server, monkeypatch)
 
