@@ -77,6 +77,7 @@ class FolderMark(TypedDict, total=False):
 
     # Its listing, where it has no feed.
     listed: str  # packed hashes of the versions that are loaded
+    listing: list[str]  # those that a listing under way has loaded since, page by page
     listed_at: str
     probe: str  # what decided about its contents when it was listed
     modified: str  # the latest change of an item in it, as far as it is listed

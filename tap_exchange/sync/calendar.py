@@ -79,7 +79,7 @@ def is_due(run: Run, mark: FolderMark) -> bool:
     return view is not None and mark.get("view") != view.name
 
 
-async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[None]]) -> None:
+async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[object]]) -> None:
     """Write a calendar's view when it is wanted and due; `catch_up` follows the folder's changes to their end."""
     view = wanted(folder.store.run) if is_due(folder.store.run, folder.mark) else None
     if view is None:
@@ -98,7 +98,7 @@ async def view_calendar(folder: FolderSync, catch_up: Callable[[], Awaitable[Non
 
 
 async def _list(
-    folder: FolderSync, window: Window, catch_up: Callable[[], Awaitable[None]]
+    folder: FolderSync, window: Window, catch_up: Callable[[], Awaitable[object]]
 ) -> tuple[Occurrences | None, bool]:
     """List what takes place, and tell whether nothing changed meanwhile; None when the run is to end."""
     if folder.store.run.sample:

@@ -129,6 +129,7 @@ def has_work(mark: FolderMark, store: StoreSync) -> bool:
         or mark.get("pending")
         or mark.get("ignored")
         or mark.get("listed_at")
+        or "listing" in mark
         or mark.get("selection") != store.run.fingerprint
         or mark.get("filling")
         or reaches_elsewhere(mark, Since(store.run.settings.start_date))

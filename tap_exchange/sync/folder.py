@@ -26,7 +26,7 @@ from tap_exchange.sync.changes import LOADED_KINDS, net
 from tap_exchange.sync.corrupt import ATTACHMENT, breaks_feed, mark_corrupt, mark_key, resolve
 from tap_exchange.sync.dates import Since
 from tap_exchange.sync.fill import IdSet, fill
-from tap_exchange.sync.listing import list_contents
+from tap_exchange.sync.listing import end_listing, list_contents
 from tap_exchange.sync.page import Page, Place, Row
 from tap_exchange.sync.selection import common, fingerprint
 from tap_exchange.sync.tally import EVERY, Outcome, Tally, folder_sync_row
@@ -251,12 +251,14 @@ class FolderSync:
     async def _sync(self) -> None:
         try:
             await self._sync_by_feed()
+            if self.followed and not self.must_stop():
+                await end_listing(self)
             if self.store.run.sample or (self.followed and not self.must_stop()):
                 await view_calendar(self, self._catch_up)
         except stubborn.BrokenFeedError as error:
-            await list_contents(self)
-            self.outcome = Outcome("listed", error.code, str(error))
-            await view_calendar(self, partial(list_contents, self))
+            if await list_contents(self):
+                self.outcome = Outcome("listed", error.code, str(error))
+                await view_calendar(self, partial(list_contents, self))
 
     async def _catch_up(self) -> None:
         await self.follow(self.mark.get("sync_state"))
@@ -382,6 +384,7 @@ class FolderSync:
                 self.mark.pop("viewed_at", None)
                 self.outdate_view()
                 self.mark.pop("listed", None)
+                self.mark.pop("listing", None)
                 self.unseen_corrupt = set(self.mark.get("corrupt", {}))
 
         await self.store.run.conveyor.put(Page(opening=opening, advance=advance))

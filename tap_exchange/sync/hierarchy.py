@@ -232,7 +232,7 @@ def decide_scope(store: StoreSync, tree: Tree) -> None:
         excluded = store.run.scope.excludes(folder_id, tree.folders)
         if excluded and not mark.get("excluded"):
             kept: FolderMark = {**mark, "excluded": "new"}
-            for name in ("sync_state", "pending", "selection", "filling", "listed", "probe"):
+            for name in ("sync_state", "pending", "selection", "filling", "listed", "listing", "probe"):
                 kept.pop(name, None)  # type: ignore[misc]
             tree.folders[folder_id] = kept
         elif not excluded and mark.get("excluded"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta, timezone
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import ask
@@ -20,22 +21,24 @@ from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.calendar import view_calendar
 from tap_exchange.sync.found import keep_found
 from tap_exchange.sync.listing import (
+    Versions,
+    beginning,
+    in_pieces,
     is_listed_long_ago,
-    known_versions,
     listed_ids,
     listed_work,
     listing_page,
     listing_row,
+    load,
     moment_of,
-    pack,
-    versions_of,
+    settle_versions,
 )
 from tap_exchange.sync.page import Page
 from tap_exchange.sync.scope import descendants
 from tap_exchange.sync.tally import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_exchange.ews.answers import FoundItem
     from tap_exchange.ews.shapes import Shape
@@ -104,8 +107,8 @@ async def sync_public(folder: FolderSync) -> None:
     if folder.store.run.sample:
         await _sample(folder)
         return
-    await (_list_all if _is_due(folder) else _list_modified)(folder)
-    if folder.error is not None or folder.blocked:
+    is_done = await (_list_all if _is_due(folder) else _list_modified)(folder)
+    if not is_done or folder.error is not None or folder.blocked:
         return
     folder.outcome = Outcome("listed")
     await view_calendar(folder, partial(_list_modified, folder))
@@ -126,59 +129,75 @@ def _basis(folder: FolderSync) -> str:
     return f"{folder.store.run.fingerprint} {folder.since.start}"
 
 
-async def _list_all(folder: FolderSync) -> None:
+async def _list_all(folder: FolderSync) -> bool:
+    """Write a complete listing, and load what is new or changed; tell whether that is done."""
+    call, put = folder.store.run.conveyor.call, folder.store.run.conveyor.put
     found = await listed_ids(folder, _modified_shape())
-    versions = versions_of(folder, found)
     folder.mark.pop("modified", None)
     folder.mark.pop("pending", None)  # they are not among the known
-    basis, newest = _basis(folder), _newest(found, None)
+    versions = Versions(folder)
+    changed = await call(versions.changed, found)
+    basis, newest = _basis(folder), await call(_newest, found, None)
 
     def then() -> None:
         folder.mark["probe"] = basis
         _reach(folder, newest)
 
-    known = known_versions(folder.mark)
-    changed = [item for item in found if versions[item.item_id] not in known]
-    if await _load(folder, changed):
-        if known != set(versions.values()):
-            folder.outdate_view()
-        await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
+    folder.tally.changes += len(changed)
+    await put(beginning(folder, versions))
+    if not await load(folder, versions, changed):
+        return False
+    await (await put(listing_page(folder, found, then)))
+    return True
 
 
-async def _list_modified(folder: FolderSync) -> None:
-    """List and load what was modified since the last time; what is new counts to the last complete listing."""
+async def _list_modified(folder: FolderSync) -> bool:
+    """List and load what was modified since the last time; tell whether that is done.
+
+    What is new counts to the last complete listing: its rows are written before its versions are known.
+    """
     since = folder.mark.get("modified")
     if since is None:
-        await _list_all(folder)
-        return
+        return await _list_all(folder)
     found = await listed_ids(folder, _modified_shape(), ask.at_least("item:LastModifiedTime", since))
-    versions = versions_of(folder, found)
-    known = known_versions(folder.mark)
-    changed = [item for item in found if versions[item.item_id] not in known]
-    if not changed or not await _load(folder, changed):
-        return
-    folder.outdate_view()
+    versions = Versions(folder)
+    changed = versions.changed(found)
+    if not changed:
+        return True
     newest = _newest(found, since)
-
-    def opening() -> Iterator[Row]:
-        for item in changed:
-            yield listing_row(folder, item, folder.mark["listed_at"])
+    folder.tally.changes += len(changed)
+    put = folder.store.run.conveyor.put
+    written: asyncio.Future[None] | None = None
+    for piece in in_pieces(changed):
+        if written is not None and folder.must_stop():
+            await written
+            return False
+        await folder.put(listed_work(folder, piece))
+        written = await put(_adding(folder, versions, piece))
 
     def advance() -> None:
-        pending = {item[0] for item in folder.mark.get("pending", ())}
-        loaded = {versions[item.item_id] for item in changed if item.item_id not in pending}
-        folder.mark["listed"] = pack(known | loaded)
-        _reach(folder, newest)
+        if not folder.blocked:
+            settle_versions(folder.mark)
+            _reach(folder, newest)
 
-    await (await folder.store.run.conveyor.put(Page(opening=opening, advance=advance)))
+    await (await put(Page(advance=advance)))
+    return True
 
 
-async def _load(folder: FolderSync, found: Sequence[FoundItem]) -> bool:
-    """Load items of a listing; tell whether the listing may be written."""
-    if found:
-        folder.tally.changes += len(found)
-        await (await folder.put(listed_work(folder, found)))
-    return not folder.blocked
+def _adding(folder: FolderSync, versions: Versions, loaded: Sequence[FoundItem]) -> Page:
+    """Return the page that adds items to the last complete listing, right after they were loaded."""
+
+    def opening() -> Iterator[Row]:
+        if not folder.blocked:
+            for item in loaded:
+                yield listing_row(folder, item, folder.mark["listed_at"])
+
+    def advance() -> None:
+        if not folder.blocked:
+            versions.note(loaded)
+            folder.outdate_view()
+
+    return Page(opening=opening, advance=advance)
 
 
 def _reach(folder: FolderSync, newest: str | None) -> None:
@@ -191,14 +210,16 @@ def _modified_shape() -> Shape:
     return shape("other_items", (MODIFIED,), settings=ContentSettings())
 
 
-def _newest(found: Sequence[FoundItem], before: str | None) -> str | None:
+def _newest(found: Iterable[FoundItem], before: str | None) -> str | None:
     """Return the latest time of modification, by the server's clock."""
     latest = datetime.now(timezone.utc) + SKEW
-    times = [item.record[MODIFIED] for item in found if item.record and item.record.get(MODIFIED)]
-    return max((time for time in [*times, before] if time and moment_of(time) <= latest), key=moment_of, default=None)
+    times = (item.record[MODIFIED] for item in found if item.record and item.record.get(MODIFIED))
+    return max(
+        (time for time in chain(times, [before]) if time and moment_of(time) <= latest), key=moment_of, default=None
+    )
 
 
 async def _sample(folder: FolderSync) -> None:
     find = partial(folder.wire.find_items, folder.place.folder_id, page_size=SAMPLED)
     page = await folder.store.run.conveyor.call(find)
-    await _load(folder, page.items)
+    await (await folder.put(listed_work(folder, page.items)))

@@ -23,19 +23,21 @@ from tap_exchange.sync.found import keep_found
 from tap_exchange.sync.hierarchy import left_out_row
 from tap_exchange.sync.keys import short_hash
 from tap_exchange.sync.listing import (
+    Versions,
+    beginning,
+    in_pieces,
     is_listed_long_ago,
-    known_versions,
     listed_ids,
-    listed_work,
     listing_page,
-    versions_of,
+    load_pieces,
 )
+from tap_exchange.sync.packed import FoundItems
 from tap_exchange.sync.page import Page, Place
 from tap_exchange.sync.scope import WITHOUT_FEED
 from tap_exchange.sync.tally import Outcome, Tally, folder_sync_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from tap_exchange.ews.answers import FoundItem
     from tap_exchange.ews.shapes import Shape
@@ -163,34 +165,29 @@ def _is_due(store: StoreSync, mark: FolderMark, probe: str) -> bool:
 async def _list_members(folder: FolderSync, probe: str) -> None:
     """List a search folder, and load what is new or changed of what no feed brings."""
     found = await listed_ids(folder, _with_parents())
-    theirs = _not_followed(folder, found)
-    versions = versions_of(folder, [item for items in theirs.values() for item in items])
-    known = known_versions(folder.mark)
     folder.mark.pop("probe", None)
     folder.mark.pop("pending", None)  # they are not among the known
+    versions = Versions(folder)
+    changed = {parent: versions.changed(items) for parent, items in _not_followed(folder, found).items()}
     parts = [
         replace(folder, place=place, loader=replace(folder.loader, place=place))
-        for place in (Place.of(folder.place.mailbox, folder.place.store, parent) for parent in theirs)
+        for place in (Place.of(folder.place.mailbox, folder.place.store, parent) for parent in changed)
     ]
-    works = []
-    for part, items in zip(parts, theirs.values(), strict=True):
-        changed = [item for item in items if versions[item.item_id] not in known]
-        if changed:
-            works.append(await part.put(listed_work(part, changed)))
-    for work in works:
-        await work
+    await folder.store.run.conveyor.put(beginning(folder, versions))
+    pieces = ((part, piece) for part, items in zip(parts, changed.values(), strict=True) for piece in in_pieces(items))
+    is_whole = await load_pieces(folder, versions, pieces)
     for part in parts:
         if part.error is not None:
             folder.fail(part.error)
         folder.blocked = folder.blocked or part.blocked
-    if folder.blocked:
+    if not is_whole or folder.blocked:
         return
 
     def then() -> None:
         if folder.error is None:
             folder.mark["probe"] = probe
 
-    await (await folder.store.run.conveyor.put(listing_page(folder, found, versions, then)))
+    await (await folder.store.run.conveyor.put(listing_page(folder, found, then)))
     if folder.error is None:
         folder.outcome = Outcome("listed")
 
@@ -201,14 +198,14 @@ def _with_parents() -> Shape:
     return least.without(least.columns)
 
 
-def _not_followed(folder: FolderSync, found: Sequence[FoundItem]) -> dict[str, list[FoundItem]]:
+def _not_followed(folder: FolderSync, found: Iterable[FoundItem]) -> dict[str, FoundItems]:
     """Return by folder the items that no feed brings and no pattern forbids."""
     store = folder.store
     folders = store.mark["folders"]
-    theirs: dict[str, list[FoundItem]] = {}
+    theirs: dict[str, FoundItems] = {}
     for item in found:
         parent = (item.record or {}).get("folder_id") or folder.place.folder_id
-        theirs.setdefault(str(parent), []).append(item)
+        theirs.setdefault(str(parent), FoundItems()).add(item)
     return {
         parent: items
         for parent, items in theirs.items()
@@ -222,7 +219,7 @@ async def _leave_out(store: StoreSync) -> None:
     """Take out what was written of search folders that are not wanted any more."""
     gone = [(key, mark) for key, mark in store.mark["folders"].items() if "seen" in mark]
     listed = [(key, mark) for key, mark in store.mark["folders"].items() if mark.get("type") == SEARCH]
-    listed = [(key, mark) for key, mark in listed if "listed_at" in mark]
+    listed = [(key, mark) for key, mark in listed if "listed_at" in mark or "listed" in mark]
     if not gone and not listed:
         return
 
@@ -238,7 +235,7 @@ async def _leave_out(store: StoreSync) -> None:
 
     def advance() -> None:
         for _, mark in listed:
-            for name in ("listed", "listed_at", "probe"):
+            for name in ("listed", "listing", "listed_at", "probe"):
                 mark.pop(name, None)  # type: ignore[misc]
         for key, _ in gone:
             store.mark["folders"].pop(key, None)

@@ -14,10 +14,11 @@ from tap_exchange.ews.errors import ExchangeError, FolderError, StateError
 from tap_exchange.sync.listing import listed_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tap_exchange.ews.answers import FoundItem, ItemPage
     from tap_exchange.sync.folder import FolderSync
+    from tap_exchange.sync.packed import FoundItems
 
 logger = logging.getLogger(__name__)
 
@@ -65,14 +66,13 @@ async def _without_culprits(folder: FolderSync, state: str | None, error: Exchan
     if (page := await _tried(folder, state, 1)) is not None:
         return page
     listed = await _listed(folder)
-    candidates = listed or []
     for _ in range(MOST_CULPRITS):
-        culprit = await _find(folder, state, candidates)
+        ignored = folder.mark.get("ignored", {})
+        culprit = await _find(folder, state, (item for item in listed or () if item.item_id not in ignored))
         if culprit is None:
             break
         logger.warning("Folder %s: an item that breaks its feed is ignored and watched.", folder.name)
         await folder.ignore(culprit, error.code)
-        candidates = [item for item in candidates if item.item_id != culprit.item_id]
         try:
             return await _call(folder, state, 1, ())
         except ExchangeError as again:
@@ -92,7 +92,7 @@ async def _without_culprits(folder: FolderSync, state: str | None, error: Exchan
     ) from error
 
 
-async def _listed(folder: FolderSync) -> list[FoundItem] | None:
+async def _listed(folder: FolderSync) -> FoundItems | None:
     """List the items that may break the feed, None where the server lists no items at all."""
     try:
         return await listed_ids(folder)
@@ -102,7 +102,7 @@ async def _listed(folder: FolderSync) -> list[FoundItem] | None:
         return None
 
 
-async def _find(folder: FolderSync, state: str | None, candidates: Sequence[FoundItem]) -> FoundItem | None:
+async def _find(folder: FolderSync, state: str | None, candidates: Iterable[FoundItem]) -> FoundItem | None:
     """Return an item that must be ignored for the next change to be read, at log2 of the candidates' number of calls.
 
     It is the last of the shortest prefix of candidates whose absence makes the call work; there may be others in it.
@@ -121,16 +121,18 @@ async def _find(folder: FolderSync, state: str | None, candidates: Sequence[Foun
     return None
 
 
-def _windows(candidates: Sequence[FoundItem]) -> Iterator[Sequence[FoundItem]]:
+def _windows(candidates: Iterable[FoundItem]) -> Iterator[Sequence[FoundItem]]:
     """Yield as many candidates at a time as one request can name."""
-    start = size = 0
-    for index, item in enumerate(candidates):
+    window: list[FoundItem] = []
+    size = 0
+    for item in candidates:
         size += len(item.item_id) + ID_ELEMENT_BYTES
-        if size > MOST_IGNORED_BYTES and index > start:
-            yield candidates[start:index]
-            start, size = index, len(item.item_id) + ID_ELEMENT_BYTES
-    if start < len(candidates):
-        yield candidates[start:]
+        if size > MOST_IGNORED_BYTES and window:
+            yield window
+            window, size = [], len(item.item_id) + ID_ELEMENT_BYTES
+        window.append(item)
+    if window:
+        yield window
 
 
 async def _works(folder: FolderSync, state: str | None, ignored: Sequence[FoundItem]) -> bool:
