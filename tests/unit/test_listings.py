@@ -8,7 +8,9 @@ import pytest
 from lxml import etree
 
 from tap_exchange.ews import ask
+from tap_exchange.ews.answers import FoundItem
 from tap_exchange.ews.errors import IncompleteAnswer, RequestTooBig
+from tap_exchange.sync.packed import TOGETHER, FoundItems
 from tests.wire import URL, IdShape, answer, asked, failure, mailbox, success
 
 if TYPE_CHECKING:
@@ -116,3 +118,13 @@ def test_a_listing_of_folders(requests_mock: Mocker) -> None:
         ("I1", "Folder", {"item_id": "I1"}),
     ]
     assert asked(requests_mock).get("Traversal") == "Deep"
+
+
+def test_found_items_are_given_back_as_they_were_in_their_order() -> None:
+    items = [
+        FoundItem(f"AAMk{n:08}", None if n % 3 else f"CQ{n}", "Message", {"at": n, "name": "é"} if n % 2 else None)
+        for n in range(3 * TOGETHER + 7)
+    ]
+    found = FoundItems(items)
+    assert (list(found), list(found), len(found)) == (items, items, len(items))
+    assert not FoundItems()
