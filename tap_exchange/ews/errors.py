@@ -48,6 +48,11 @@ class ExchangeError(Exception):
         """Whether the server may be one that lacks this question, or a word of it: nothing it said speaks against."""
         return may_lack(self.code)
 
+    @property
+    def may_mean_state(self) -> bool:
+        """Whether a sync call's state may be what is refused: servers of other makes say so in words of their own."""
+        return self.action in {Action.QUARANTINE, Action.OUR_BUG} or self.code in _FAILS_INSIDE
+
 
 def may_lack(code: str) -> bool:
     """Tell whether a server says by a code that it lacks what it was asked for, or may say so."""
@@ -127,6 +132,8 @@ class IncompleteAnswer(ExchangeError):  # noqa: N818 - named for what is wrong
 class Stopped(ExchangeError):  # noqa: N818 - nothing went wrong
     """The run is being ended; raised by every wait."""
 
+    _action = Action.RESEND
+
     def __init__(self) -> None:
         super().__init__("the run was stopped", code="Stopped")
 
@@ -138,6 +145,8 @@ class Level(IntEnum):
     FOLDER = 2
     ITEMS = 3
 
+
+_FAILS_INSIDE = frozenset({"HTTP500", "ErrorInternalServerError"})
 
 # What servers answer to an operation that they do not have, besides the codes of OUR_BUG.
 _LACKING = frozenset({"HTTP500", "SoapFault", "ErrorNotSupported", "ErrorInvalidPropertyRequest"})

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Names
-from tap_exchange.ews.errors import MailboxError, StateError
+from tap_exchange.ews.errors import ExchangeError, MailboxError, StateError
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.sync.folder import REFUSALS
 from tap_exchange.sync.keys import surrogate
@@ -155,14 +155,34 @@ async def _drain(store: StoreSync, state: str | None) -> tuple[list[FolderChange
 
 
 async def _ask(store: StoreSync, state: str | None) -> HierarchyPage:
+    """Return the next page; raises StateError when the state is refused three times, in whatever words."""
     for pause in (*REFUSALS, None):
         try:
-            return await store.run.conveyor.call(store.wire.sync_hierarchy, store.mark["root"], state)
-        except StateError:  # noqa: PERF203
-            if state is None or pause is None:
+            return await _call(store, state)
+        except ExchangeError as error:  # noqa: PERF203
+            if state is None or not await _is_refusal(store, error):
                 raise
+            if pause is None:
+                raise StateError("The hierarchy's sync state is refused.", code=error.code) from error
             await asyncio.sleep(pause)
     raise AssertionError("unreachable")
+
+
+async def _is_refusal(store: StoreSync, error: ExchangeError) -> bool:
+    """Return whether it is the state that a server refuses: because it says so, or answers without one."""
+    if isinstance(error, StateError) or not error.may_mean_state:
+        return isinstance(error, StateError)
+    try:
+        await _call(store, None)
+    except ExchangeError as again:
+        if not again.may_mean_state:
+            raise
+        return False
+    return True
+
+
+async def _call(store: StoreSync, state: str | None) -> HierarchyPage:
+    return await store.run.conveyor.call(store.wire.sync_hierarchy, store.mark["root"], state)
 
 
 async def _load(store: StoreSync, tree: Tree, folder_ids: Iterable[str], *, told: bool = False) -> None:

@@ -51,6 +51,8 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
             page = await _call(folder, state, size, ())
         except ExchangeError as error:  # noqa: PERF203
             if not error.splittable:
+                if state is not None and error.unsupported and await _tried(folder, None, size) is not None:
+                    raise StateError("The sync state is refused.", code=error.code) from error
                 raise
             if size == 1:
                 return await _without_culprits(folder, state, error)

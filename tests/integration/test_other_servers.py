@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo.faults import Messages, On
-from tests.trouble import has_all, rows_by_id, run
+from tap_exchange.demo.faults import Answers, FolderFails, Messages, On, RequestFails, says
+from tests.trouble import folder_row, has_all, mark, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tap_exchange.demo.faultplan import Fault
     from tap_exchange.demo.folder import Folder
     from tap_exchange.demo.mailbox import Mailbox
     from tap_exchange.demo.server import Server
@@ -58,3 +59,79 @@ def test_items_whose_ids_are_told_in_another_way_are_loaded_each_under_its_own(
     subjects = {item_id: row["subject"] for item_id, row in rows_by_id(ended, "messages").items()}
     assert subjects == {item.id: item.properties["Subject"] for item in inbox.items()}
     assert not ended.of("corrupt_items")
+
+
+# -- states that are refused in words of their own
+
+
+def plain(status: int) -> Callable[[On], Fault]:
+    return lambda on: RequestFails("SOAP:Client", on, status=status, text="Failed to deserialize", bare=True)
+
+
+def message(code: str) -> Callable[[On], Fault]:
+    return lambda on: FolderFails(code, None, on)
+
+
+def soap(code: str) -> Callable[[On], Fault]:
+    return lambda on: RequestFails(code, on)
+
+
+WAYS = {
+    "plain 200": plain(200),
+    "plain 500": plain(500),
+    "HTTP 400": lambda on: Answers(says(400), on),
+    "invalid request": message("ErrorInvalidRequest"),
+    "invalid request, as a fault": soap("ErrorInvalidRequest"),
+    "schema": soap("ErrorSchemaValidation"),
+    "internal": message("ErrorInternalServerError"),
+    "corrupt": message("ErrorCorruptData"),
+}
+IN_ANY_WORDS = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+
+
+@IN_ANY_WORDS
+def test_a_state_that_is_refused_in_any_words_starts_its_folder_over(
+    way: Callable[[On], Fault], server: Server, inbox: Folder
+) -> None:
+    inbox.fill(5)
+    before = run(server).checked()
+    ended = run(server, way(On("SyncFolderItems", state=True)), state=before.state).checked()
+    has_all(ended, inbox)
+    row = folder_row(ended, inbox)
+    assert (row["status"], row["resets"] != folder_row(before, inbox)["resets"]) == ("finished", True)
+    assert not run(server, state=ended.state).checked().of("messages")
+
+
+@IN_ANY_WORDS
+def test_a_state_of_the_hierarchy_that_is_refused_in_any_words_starts_it_over(
+    way: Callable[[On], Fault], server: Server, inbox: Folder
+) -> None:
+    before = run(server).checked()
+    new = inbox.add(Subject="new")
+    ended = run(server, way(On("SyncFolderHierarchy", state=True)), state=before.state).checked()
+    assert store_row(ended)["hierarchy_reset_at"] != store_row(before)["hierarchy_reset_at"]
+    assert ended.of("folders")
+    assert set(rows_by_id(ended, "messages")) == {new.id}, "the folders' own states are still good"
+    assert mark(ended, inbox)["sync_state"]
+
+
+@pytest.mark.parametrize("code", ["ErrorInvalidRequest", "ErrorCorruptData"])
+def test_a_hierarchy_that_fails_without_its_state_too_is_not_started_over(
+    code: str, server: Server, inbox: Folder
+) -> None:
+    before = run(server).checked()
+    new = inbox.add(Subject="new")
+    ended = run(server, RequestFails(code, On("SyncFolderHierarchy")), state=before.state)
+    assert (ended.exit_code, store_row(ended)["code"]) == (1, code)
+    healed = run(server, state=ended.state).checked()
+    assert store_row(healed)["hierarchy_reset_at"] == store_row(before)["hierarchy_reset_at"]
+    assert set(rows_by_id(healed, "messages")) == {new.id}
+
+
+@pytest.mark.parametrize("operation", ["SyncFolderItems", "SyncFolderHierarchy"])
+def test_an_error_that_passes_starts_nothing_over(operation: str, server: Server) -> None:
+    before = run(server).checked()
+    passing = FolderFails("ErrorInvalidRequest", None, On(operation, state=True, times=2))
+    ended = run(server, passing, state=before.state, folders_include=["inbox"]).checked()
+    assert passing.struck == 2
+    assert not ended.of("messages") + ended.of("folders")
