@@ -153,7 +153,7 @@ _LACKING = frozenset({"HTTP500", "SoapFault", "ErrorNotSupported", "ErrorInvalid
 
 _MEANINGS: dict[Action, str] = {
     Action.RESTART_FOLDER: "Exchange refuses the sync state; the sync has to start over",
-    Action.FOLDER_GONE: "the folder is gone; the next run takes it from the hierarchy",
+    Action.FOLDER_GONE: "the server does not find the folder; should that last, leave it out with folders_exclude",
     Action.ITEM_GONE: "the item is gone",
     Action.QUARANTINE: "Exchange cannot read it; corrupt_items or folder_syncs tell more",
     Action.RESEND: "Exchange stopped in the middle of the batch",
@@ -162,7 +162,7 @@ _MEANINGS: dict[Action, str] = {
     Action.MAILBOX_OUT: "the mailbox cannot be opened; check its address and the rights to it",
     Action.FATAL: "the server refuses this account; check the account and its permissions",
     Action.OLDER_VERSION: "the server speaks no version that the tap knows (2010 or newer)",
-    Action.OUR_BUG: "Exchange finds the request invalid; please report this as a defect",
+    Action.OUR_BUG: "the server refuses the request; please report this as a defect",
 }
 _MEANINGS_OF_CODES: dict[str, str] = {
     "ErrorNonExistentMailbox": "no such mailbox; check its address in `mailboxes`",
@@ -178,17 +178,20 @@ _MEANINGS_OF_CODES: dict[str, str] = {
     "ErrorNoPublicFolderReplicaAvailable": "there are no public folders; take them out of `stores`",
     "ErrorNoPublicFolderServerAvailable": "there are no public folders; take them out of `stores`",
     "ErrorArchiveMailboxNotEnabled": "the mailbox has no archive; take it out of `stores`",
-    "HTTP501": "the server does not offer this operation",
+    "HTTP501": "the server does not offer this operation, which the tap needs",
     "ErrorSchemaValidation": "Exchange finds the request invalid; check `extended_properties`",
     "ErrorOrganizationAccessBlocked": "the organization blocks EWS; its admin has to allow it",
     "ErrorInvalidLicense": "the account has no licence for this; have one assigned",
 }
+_REFUSED_OF_FOLDER = "the server refuses this; leave the folder out with folders_exclude, or report it"
 
 
 def error_for(fault: Fault, operation: str, mailbox: str, level: Level) -> ExchangeError:
     """Make the error that fits a fault of the whole request, by what depended on it."""
     action = fault.action
     meaning = _MEANINGS_OF_CODES.get(fault.code) or _MEANINGS[action]
+    if level is Level.FOLDER and action is Action.OUR_BUG:
+        meaning = _REFUSED_OF_FOLDER
     message = f"{operation} of {mailbox}: {fault.code}: {meaning}"
     return _kind(action, fault.code, level)(message, code=fault.code, action=action)
 

@@ -207,8 +207,10 @@ class Mailbox:
         sync_state: str | None,
         max_changes: int = MOST_CHANGES,
         ignore: Iterable[str] = (),
+        *,
+        tries: int | None = None,
     ) -> ItemPage:
-        """Get one page of a folder's changes since a state, None for all.
+        """Get one page of a folder's changes since a state, None for all; `tries` as of `get_items`.
 
         Raises:
             StateError: the state was refused.
@@ -220,6 +222,7 @@ class Mailbox:
             mailbox=self.address,
             read=self._feed.items(sync_state),
             level=Level.FOLDER,
+            tries=tries,
         )
 
     def get_items(self, ids: Collection[str], shape: PartedShape, *, tries: int | None = None) -> list[Answer]:

@@ -75,6 +75,8 @@ class FolderMark(TypedDict, total=False):
     corrupt: dict[str, CorruptMark]
     ignored: dict[str, list[str]]  # items that break the feed: change key and element by id
 
+    broken: str  # the code with which the feed failed whatever was asked: now asked once in a run
+
     # Its listing, where it has no feed.
     listed: str  # packed hashes of the versions that are loaded
     listing: list[str]  # those that a listing under way has loaded since, page by page

@@ -1,16 +1,20 @@
 """A feed that fails: smaller pages, then the items that break it, found by bisecting Ignore.
 
 The order is the one of the field: fewer changes at a time, down to one; then leave out items, which Exchange lets a
-client name in Ignore; when no item is to blame and the feed works without a state, begin anew; else list.
+client name in Ignore; when no item is to blame and the feed works without a state, begin anew; else list. Of a folder
+that is listed the feed is asked once in each run, to be searched again when it works.
+
+What a server refuses as such, in any size, is asked without a state, and then listed.
 """
 
 from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tap_exchange.ews.errors import ExchangeError, FolderError, StateError
+from tap_exchange.ews.faults import Action
 from tap_exchange.sync.listing import listed_ids
 
 if TYPE_CHECKING:
@@ -32,6 +36,9 @@ MOST_CULPRITS = 50
 """Items that one page may be made to work without, before its folder is listed instead."""
 
 
+BROKEN = "The folder's feed fails whatever is asked; its contents are listed instead."
+
+
 class BrokenFeedError(ExchangeError):
     """The feed fails with every page size, with and without a state, and no item is to blame."""
 
@@ -45,15 +52,15 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
 
     Raises StateError when the state alone is to blame, BrokenFeedError when nothing works.
     """
+    if "broken" in folder.mark:
+        await _probe(folder, state)
     size = folder.page_size
     while True:
         try:
             page = await _call(folder, state, size, ())
         except ExchangeError as error:  # noqa: PERF203
             if not error.splittable:
-                if state is not None and error.unsupported and await _tried(folder, None, size) is not None:
-                    raise StateError("The sync state is refused.", code=error.code) from error
-                raise
+                await _give_up(folder, state, error)
             if size == 1:
                 return await _without_culprits(folder, state, error)
             size = max(1, size // 10)
@@ -63,15 +70,49 @@ async def ask(folder: FolderSync, state: str | None) -> ItemPage:
             return page
 
 
+async def _probe(folder: FolderSync, state: str | None) -> None:
+    """Ask once for one change, with and without the state, of a feed that failed whatever was asked."""
+    for known in dict.fromkeys((state, None)):
+        if await _tried(folder, known, 1, tries=1) is not None:
+            del folder.mark["broken"]
+            return
+    raise BrokenFeedError(BROKEN, code=folder.mark["broken"])
+
+
+async def _give_up(folder: FolderSync, state: str | None, error: ExchangeError) -> NoReturn:
+    """Raise what it means that a page is refused whatever its size."""
+    if error.unsupported:
+        if state is not None and await _tried(folder, None, folder.page_size) is not None:
+            raise StateError("The sync state is refused.", code=error.code) from error
+        await _check_others(folder, error)
+        raise BrokenFeedError(BROKEN, code=error.code) from error
+    if error.action is Action.FOLDER_GONE and "sync_state" not in folder.mark:
+        if await folder.store.is_gone(folder.place.folder_id):
+            raise error
+        raise BrokenFeedError(BROKEN, code=error.code) from error
+    raise error
+
+
+async def _check_others(folder: FolderSync, error: ExchangeError) -> None:
+    """Raise FolderError when a folder that had a feed loses it together with others."""
+    if "sync_state" in folder.mark and not await folder.store.feeds_others(folder.place.folder_id):
+        raise FolderError(
+            f"SyncFolderItems fails for other folders too ({error.code}): the server is in trouble; run again later.",
+            code=error.code,
+        ) from error
+
+
 async def _without_culprits(folder: FolderSync, state: str | None, error: ExchangeError) -> ItemPage:
     """Find the items that break the next page, ignore them from now on, and return the page."""
     if (page := await _tried(folder, state, 1)) is not None:
         return page
     listed = await _listed(folder)
+    hopeless = False
     for _ in range(MOST_CULPRITS):
         ignored = folder.mark.get("ignored", {})
         culprit = await _find(folder, state, (item for item in listed or () if item.item_id not in ignored))
         if culprit is None:
+            hopeless = True
             break
         logger.warning("Folder %s: an item that breaks its feed is ignored and watched.", folder.name)
         await folder.ignore(culprit, error.code)
@@ -82,16 +123,12 @@ async def _without_culprits(folder: FolderSync, state: str | None, error: Exchan
                 raise
     if state is not None and (await _walks(folder) if listed is not None else await _walks_to_its_end(folder)):
         raise StaleStateError("The feed fails with its sync state and works without.", code=error.code)
-    if "sync_state" in folder.mark and not await folder.store.feeds_others(folder.place.folder_id):
-        raise FolderError(
-            f"SyncFolderItems fails for other folders too ({error.code}): the server is in trouble; run again later.",
-            code=error.code,
-        ) from error
+    await _check_others(folder, error)
     if listed is None:
         raise error
-    raise BrokenFeedError(
-        "The folder's feed fails whatever is asked; its contents are listed instead.", code=error.code
-    ) from error
+    if hopeless:
+        folder.mark["broken"] = error.code
+    raise BrokenFeedError(BROKEN, code=error.code) from error
 
 
 async def _listed(folder: FolderSync) -> FoundItems | None:
@@ -158,9 +195,11 @@ async def _walks_to_its_end(folder: FolderSync) -> bool:
     return page is not None and page.last
 
 
-async def _tried(folder: FolderSync, state: str | None, size: int, ignored: Sequence[str] = ()) -> ItemPage | None:
+async def _tried(
+    folder: FolderSync, state: str | None, size: int, ignored: Sequence[str] = (), *, tries: int | None = None
+) -> ItemPage | None:
     try:
-        return await _call(folder, state, size, ignored)
+        return await _call(folder, state, size, ignored, tries=tries)
     except StateError:
         return None
     except ExchangeError as error:
@@ -169,9 +208,11 @@ async def _tried(folder: FolderSync, state: str | None, size: int, ignored: Sequ
         return None
 
 
-async def _call(folder: FolderSync, state: str | None, size: int, more: Sequence[str]) -> ItemPage:
+async def _call(
+    folder: FolderSync, state: str | None, size: int, more: Sequence[str], *, tries: int | None = None
+) -> ItemPage:
     folder.tally.requests += 1
     folder.tally.page_size = min(size, folder.tally.page_size or size)
     ignore = [*folder.ignored_ids(), *more]
-    call = partial(folder.store.wire.sync_items, folder.place.folder_id, state, max_changes=size, ignore=ignore)
-    return await folder.store.run.conveyor.call(call)
+    sync = partial(folder.store.wire.sync_items, folder.place.folder_id, state, tries=tries)
+    return await folder.store.run.conveyor.call(partial(sync, max_changes=size, ignore=ignore))

@@ -239,13 +239,14 @@ def test_a_server_without_resolve_names_is_read_all_the_same(server: Server, inb
 
 
 @pytest.mark.parametrize("code", OUR_BUG)
-def test_a_request_that_exchange_finds_invalid_fails_its_folder_with_a_word_to_us(
+def test_a_folder_whose_feed_and_listing_are_refused_as_invalid_fails_with_what_to_do(
     code: str, server: Server, inbox: Folder
 ) -> None:
-    ended = run(server, RequestFails(code, On("SyncFolderItems")))
+    ended = run(server, RequestFails(code, On(("SyncFolderItems", "FindItem"))))
     row = folder_row(ended, inbox)
     assert ended.exit_code == 1
     assert (row["status"], row["code"]) == ("failed", code)
+    assert "leave the folder out with folders_exclude, or report it" in row["message"]
     assert requests_of(server, "SyncFolderItems") == 1, "no retry mends a defect"
     has_all(run(server, state=ended.state).checked(), inbox)
 

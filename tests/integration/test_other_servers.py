@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_exchange.demo.faults import Answers, FolderFails, Messages, On, RequestFails, says
-from tests.trouble import folder_row, has_all, mark, rows_by_id, run, store_row
+from tests.trouble import folder_row, has_all, mark, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,9 @@ WAYS = {
     "HTTP 400": lambda on: Answers(says(400), on),
     "invalid request": message("ErrorInvalidRequest"),
     "invalid request, as a fault": soap("ErrorInvalidRequest"),
+    "invalid operation": message("ErrorInvalidOperation"),
     "schema": soap("ErrorSchemaValidation"),
+    "HTTP 501": lambda on: Answers(says(501), on),
     "internal": message("ErrorInternalServerError"),
     "corrupt": message("ErrorCorruptData"),
 }
@@ -135,3 +137,41 @@ def test_an_error_that_passes_starts_nothing_over(operation: str, server: Server
     ended = run(server, passing, state=before.state, folders_include=["inbox"]).checked()
     assert passing.struck == 2
     assert not ended.of("messages") + ended.of("folders")
+
+
+# -- folders without a feed
+
+
+@pytest.mark.parametrize("way", [*WAYS.values(), message("ErrorFolderNotFound")], ids=[*WAYS, "folder not found"])
+def test_a_folder_whose_feed_is_refused_in_any_words_is_listed(
+    way: Callable[[On], Fault], server: Server, inbox: Folder
+) -> None:
+    inbox.fill(25)
+    first = run(server, way(On("SyncFolderItems"))).checked()
+    has_all(first, inbox)
+    assert folder_row(first, inbox)["status"] == "listed"
+    new = inbox.add(Subject="new")
+    then = run(server, way(On("SyncFolderItems")), state=first.state).checked()
+    assert requests_of(server, "SyncFolderItems") == 1
+    assert set(rows_by_id(then, "messages")) == {new.id}
+    healed = run(server, state=then.state).checked()
+    has_all(healed, inbox)
+    assert folder_row(healed, inbox)["status"] == "finished"
+
+
+@pytest.mark.parametrize("code", ["ErrorInvalidOperation", "ErrorCorruptData"])
+def test_a_folder_that_lost_its_feed_alone_is_listed_and_followed_again_from_its_state(
+    code: str, server: Server, inbox: Folder
+) -> None:
+    inbox.store.folder("sentitems").fill(5)
+    folders = ["inbox", "sentitems"]
+    before = run(server, folders_include=folders).checked()
+    lost = FolderFails(code, inbox, On("SyncFolderItems"))
+    first = run(server, lost, state=before.state, folders_include=folders).checked()
+    then = run(server, lost, state=first.state, folders_include=folders).checked()
+    assert {folder_row(ended, inbox)["status"] for ended in (first, then)} == {"listed"}
+    assert requests_of(server, "SyncFolderItems") <= 4, "one for the other, three for this"
+    new = inbox.add(Subject="new")
+    healed = run(server, state=then.state, folders_include=folders).checked()
+    assert folder_row(healed, inbox)["status"] == "finished"
+    assert set(rows_by_id(healed, "messages")) == {new.id}
