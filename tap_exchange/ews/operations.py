@@ -55,6 +55,7 @@ class Mailbox:
         self.address = address
         self.store = store
         self._feed = strict.Feed()
+        self._folders = strict.Folders()
         shared = store != "public_folders" and not transport.impersonate
         self._owner = address if shared else ""
 
@@ -317,7 +318,7 @@ class Mailbox:
             offset=offset,
             page_size=page_size,
         )
-        read = partial(strict.found_folders, offset=offset, shape=shape)
+        read = self._folders.page(offset, shape)
         return self.transport.call("FindFolder", body, mailbox=self.address, read=read, level=Level.FOLDER)
 
     def _ask(

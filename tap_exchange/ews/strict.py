@@ -27,6 +27,7 @@ from .answers import (
 from .elements import child
 from .errors import FolderError, IncompleteAnswer
 from .faults import MESSAGES, TYPES, Action
+from .habit import Habit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,16 +59,10 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class Feed:
-    """Reads the pages of changes of one mailbox.
-
-    The schema lets a server leave out an empty list of changes, and an answer that lost its list looks just the
-    same. So the first page without one is asked for again; one that comes so twice shows the server's habit. Of a
-    server that was seen to write empty lists each such page has to come so three times.
-    """
+    """Reads the pages of changes of one mailbox; an empty list of changes may be left out."""
 
     def __init__(self) -> None:
-        self._leaves_out = False
-        self._writes_empty = False
+        self._habit = Habit()
 
     def items(self, sync_state: str | None) -> Callable[[Sequence[Message]], ItemPage]:
         """Return a reader of SyncFolderItems' answers to one call with `sync_state`."""
@@ -78,22 +73,18 @@ class Feed:
         return partial(_hierarchy_page, sync_state=sync_state, changes_of=self._changes_of())
 
     def _changes_of(self) -> _ChangesOf:
-        asked = 0
+        is_believed = self._habit.question()
 
         def changes_of(message: _Element, *, last: bool, moved: bool) -> Iterable[_Element]:
-            nonlocal asked
             changes = _one_at_most(message, f"{MESSAGES}Changes")
             if changes is not None:
-                self._writes_empty = self._writes_empty or not len(changes)
+                if not len(changes):
+                    self._habit.note_empty()
                 return changes
-            if not last or any(local_name(child) not in _BESIDE_CHANGES for child in message):
+            if not last or not _is_bare(message):
                 raise _incomplete("a page of changes without its changes")
-            if moved and not self._leaves_out:
-                asked += 1
-                needed = 3 if self._writes_empty else 2
-                if asked < needed:
-                    raise _incomplete("a page with a new sync state and without a list of changes")
-                self._leaves_out = not self._writes_empty
+            if moved and not is_believed():
+                raise _incomplete("a page with a new sync state and without a list of changes")
             return ()
 
         return changes_of
@@ -136,7 +127,7 @@ def _state(message: _Element, last_tag: str, asked: str | None) -> tuple[str, bo
     return state, last
 
 
-_BESIDE_CHANGES = frozenset(
+_BESIDE_CONTENT = frozenset(
     {
         "MessageText",
         "ResponseCode",
@@ -147,6 +138,10 @@ _BESIDE_CHANGES = frozenset(
         "IncludesLastFolderInRange",
     }
 )
+
+
+def _is_bare(message: _Element) -> bool:
+    return all(local_name(child) in _BESIDE_CONTENT for child in message)
 
 
 def _one_at_most(parent: _Element, tag: str) -> _Element | None:
@@ -383,12 +378,28 @@ def found_items(
     return Found(items, *_paging(root, offset, len(items), paged=paged))
 
 
-def found_folders(
-    messages: Sequence[Message],
-    offset: int,
-    shape: ShapeLike | None,
-) -> FoundFolders:
-    """Read one page of FindFolder."""
+class Folders:
+    """Reads the listings of folders of one mailbox; where there are none the root folder may be left out."""
+
+    def __init__(self) -> None:
+        self._habit = Habit()
+
+    def page(self, offset: int, shape: ShapeLike | None) -> Callable[[Sequence[Message]], FoundFolders]:
+        """Return a reader of FindFolder's answers to one call."""
+        is_believed = self._habit.question()
+
+        def read(messages: Sequence[Message]) -> FoundFolders:
+            if _is_bare(_only(messages)) and not offset and is_believed():
+                return FoundFolders((), None, last=True, total=0)
+            found = _found_folders(messages, offset, shape)
+            if not found.folders:
+                self._habit.note_empty()
+            return found
+
+        return read
+
+
+def _found_folders(messages: Sequence[Message], offset: int, shape: ShapeLike | None) -> FoundFolders:
     root, nodes = _listing(messages, "Folders")
     folders = tuple(
         [FoundFolder(*identity(n, _FOLDER_ID), local_name(n), shape.convert(n) if shape else None) for n in nodes],

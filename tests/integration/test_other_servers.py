@@ -175,3 +175,13 @@ def test_a_folder_that_lost_its_feed_alone_is_listed_and_followed_again_from_its
     healed = run(server, state=then.state, folders_include=folders).checked()
     assert folder_row(healed, inbox)["status"] == "finished"
     assert set(rows_by_id(healed, "messages")) == {new.id}
+
+
+def test_a_mailbox_without_search_folders_may_be_told_by_leaving_out_their_root(server: Server, inbox: Folder) -> None:
+    def rootless(_: Call, messages: list[str]) -> list[str]:
+        return [re.sub(r"<m:RootFolder.*</m:RootFolder>", "", message) for message in messages]
+
+    answers = Messages(rootless, On("FindFolder"))
+    ended = run(server, answers, search_folders=True).checked()
+    assert answers.struck == requests_of(server, "FindFolder") == 2
+    has_all(ended, inbox)

@@ -128,3 +128,38 @@ def test_found_items_are_given_back_as_they_were_in_their_order() -> None:
     found = FoundItems(items)
     assert (list(found), list(found), len(found)) == (items, items, len(items))
     assert not FoundItems()
+
+
+NOTHING = answer("FindFolder", success("FindFolder", ""))
+
+
+def test_folders_that_are_listed_without_a_root_are_asked_for_again_until_that_is_known_to_be_habit(
+    requests_mock: Mocker,
+) -> None:
+    requests_mock.post(URL, text=NOTHING)
+    box = mailbox()
+    for requests in (2, 3):
+        found = box.find_folders("F")
+        assert (found.folders, found.next_offset, found.last) == ((), None, True)
+        assert requests_mock.call_count == requests
+
+
+def test_a_listing_of_folders_that_lost_its_root_is_not_taken_for_an_empty_one(requests_mock: Mocker) -> None:
+    whole = listing(2, 'TotalItemsInView="2" IncludesLastItemInRange="true"', "Folder")
+    requests_mock.post(URL, [{"text": NOTHING}, {"text": whole}])
+    assert len(mailbox().find_folders("F").folders) == 2
+
+
+def test_a_server_that_writes_empty_listings_has_to_leave_out_a_root_three_times(requests_mock: Mocker) -> None:
+    empty = listing(0, 'TotalItemsInView="0" IncludesLastItemInRange="true"', "Folder")
+    whole = listing(2, 'TotalItemsInView="2" IncludesLastItemInRange="true"', "Folder")
+    box = mailbox()
+    requests_mock.post(URL, [{"text": empty}, *[{"text": NOTHING}] * 2, {"text": whole}, *[{"text": NOTHING}] * 3])
+    assert [len(box.find_folders("F").folders) for _ in range(3)] == [0, 2, 0]
+    assert requests_mock.call_count == 7
+
+
+def test_no_later_page_of_folders_is_believed_without_its_root(requests_mock: Mocker) -> None:
+    requests_mock.post(URL, text=NOTHING)
+    with pytest.raises(IncompleteAnswer):
+        mailbox().find_folders("F", offset=100)
