@@ -14,7 +14,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.ask import CalendarWindow
-from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, RequestTooBig, Stopped
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    FatalError,
+    FolderError,
+    IncompleteAnswer,
+    RequestTooBig,
+    Stopped,
+)
 from tap_exchange.ews.faults import OF_THE_REQUEST
 
 if TYPE_CHECKING:
@@ -121,7 +128,9 @@ async def occurrences_within(folder: FolderSync, window: Window) -> Occurrences:
         try:
             found = await _list(folder, part)
         except ExchangeError as error:
-            if not listed and not failures and error.unsupported and await lists_nothing(folder):
+            if not listed and not failures and _may_lack(error) and await lists_nothing(folder):
+                if "viewed_at" in folder.mark and not error.unsupported:
+                    raise  # it listed once, and what comes now does not say that it lacks listings
                 text = f"The server lists no items ({error.code}): there is no calendar view."
                 raise NoListingError(text, code=error.code) from error
             if not error.splittable and error.code not in OF_THE_REQUEST:
@@ -157,11 +166,16 @@ async def lists_nothing(folder: FolderSync) -> bool:
         except (FatalError, Stopped):
             raise
         except ExchangeError as error:
-            if not error.unsupported:
+            if not _may_lack(error):
                 return False
         else:
             return False
     return True
+
+
+def _may_lack(error: ExchangeError) -> bool:
+    """Return whether the server may lack listings: some say so with an answer that is none."""
+    return error.unsupported or isinstance(error, IncompleteAnswer)
 
 
 def joined(gaps: Iterable[Gap]) -> list[Gap]:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_exchange.demo.faultplan import Fault
-from tap_exchange.demo.faults import FolderFails, ItemFails, Messages, On, RequestFails, StoreIsDown, called
+from tap_exchange.demo.faults import (
+    Answers,
+    FolderFails,
+    ItemFails,
+    Messages,
+    On,
+    RequestFails,
+    StoreIsDown,
+    called,
+    empty,
+)
 from tap_exchange.demo.recurrence import Recurrence
 from tap_exchange.demo.series import Occurrence
 from tap_exchange.demo.soap import ServiceError
@@ -112,15 +122,36 @@ def test_a_calendar_that_fails_wherever_it_is_asked_keeps_the_view_before(kept: 
     kept.check()
 
 
-@pytest.mark.parametrize("code", ["ErrorInvalidRequest", "ErrorNotSupported"])
-def test_a_server_that_lists_nothing_has_no_view_and_all_else(kept: Calendars, code: str) -> None:
+LISTINGS = On("FindItem")
+NO_LISTINGS = [
+    (RequestFails("ErrorInvalidRequest", LISTINGS), 1),
+    (RequestFails("ErrorNotSupported", LISTINGS), 1),
+    (Answers(empty(), LISTINGS), 3),
+]
+
+
+@pytest.mark.parametrize(("lacks", "tries"), NO_LISTINGS, ids=["invalid", "not supported", "empty"])
+def test_a_server_that_lists_nothing_has_no_view_and_all_else(kept: Calendars, lacks: Fault, tries: int) -> None:
     furnish(kept)
-    run = kept.run(RequestFails(code, On("FindItem")))
+    run = kept.run(lacks)
     assert set(run.table("calendar_items")) == {surrogate(ANNA, item.id) for item in kept.calendar.items()}
     assert not run.of("calendar_view")
     assert "there is no calendar view" in kept.sync_row(run)["message"]
     assert "there is no calendar view" in run.stderr
+    assert len(kept.asked("FindItem")) < 10 * tries
+    kept.run()
+    kept.check()
+
+
+def test_listings_that_are_answered_no_more_keep_the_view_before_and_are_an_error(kept: Calendars) -> None:
+    furnish(kept)
+    kept.run()
+    shown = kept.shown()
+    kept.meeting("new")
+    run = kept.run(Answers(empty(), On("FindItem")), checked=False)
+    assert (run.exit_code, kept.sync_row(run)["status"]) == (1, "failed")
     assert len(kept.asked("FindItem")) < 10
+    assert kept.shown() == shown
     kept.run()
     kept.check()
 
