@@ -125,16 +125,18 @@ SELECT
 FROM (
   SELECT c.*
   FROM `<dataset>.kept_item_changes` AS c
-  WHERE c.change_type <> 'read_flag'
-  QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1
+  LEFT JOIN `<dataset>.kept_item_changes` AS gone
+    ON gone.item_key = c.item_key AND gone.folder_key = c.folder_key
+    AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > c.synced_at
+  WHERE c.change_type IN ('create', 'update')
+  QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1 AND gone.item_key IS NULL
 ) AS c
 LEFT JOIN `<dataset>.folder_state` AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM `<dataset>.live_listed_items`) AS l ON l.item_key = c.item_key
-WHERE c.change_type IN ('create', 'update')
-  AND coalesce(
-    l.item_key,
-    CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
-  ) IS NOT NULL
+WHERE coalesce(
+  l.item_key,
+  CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
+) IS NOT NULL
 ''', '<dataset>', dataset);
 
 IF 'messages' IN UNNEST(present) THEN
@@ -289,7 +291,8 @@ IF 'corrupt_items' IN UNNEST(present) THEN
   ) AS k
   JOIN `<dataset>.folder_state` AS f ON f.live_folder_key = k.folder_key
   LEFT JOIN `<dataset>.kept_item_changes` AS gone
-    ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
+    ON gone.item_key = k.item_key AND gone.folder_key = k.folder_key
+    AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
   WHERE k.resolved_at IS NULL
     AND gone.item_key IS NULL
     AND NOT coalesce(k.synced_at < CASE k.stream

@@ -155,15 +155,15 @@ FROM (
   FROM kept_item_changes AS c
   LEFT JOIN kept_item_changes AS later
     ON later.item_key = c.item_key AND later.change_type <> 'read_flag' AND later.synced_at > c.synced_at
-  WHERE c.change_type <> 'read_flag' AND later.item_key IS NULL
+    AND (later.change_type IN ('create', 'update') OR later.folder_key = c.folder_key)
+  WHERE c.change_type IN ('create', 'update') AND later.item_key IS NULL
 ) AS c
 LEFT JOIN folder_state AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM live_listed_items) AS l ON l.item_key = c.item_key
-WHERE c.change_type IN ('create', 'update')
-  AND coalesce(
-    l.item_key,
-    CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
-  ) IS NOT NULL
+WHERE coalesce(
+  l.item_key,
+  CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
+) IS NOT NULL
 $view$, NULL, NULL),
       (7, 'live_@stream@', $view$
 SELECT
@@ -206,7 +206,8 @@ FROM (
 ) AS k
 JOIN folder_state AS f ON f.live_folder_key = k.folder_key
 LEFT JOIN kept_item_changes AS gone
-  ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
+  ON gone.item_key = k.item_key AND gone.folder_key = k.folder_key
+  AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
 WHERE k.resolved_at IS NULL
   AND gone.item_key IS NULL
   AND NOT coalesce(k.synced_at < CASE k.stream

@@ -114,16 +114,18 @@ BEGIN
   FROM (
     SELECT c.*
     FROM kept_item_changes AS c
-    WHERE c.change_type <> 'read_flag'
-    QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1
+    LEFT JOIN kept_item_changes AS gone
+      ON gone.item_key = c.item_key AND gone.folder_key = c.folder_key
+      AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > c.synced_at
+    WHERE c.change_type IN ('create', 'update')
+    QUALIFY row_number() OVER (PARTITION BY c.item_key ORDER BY c.synced_at DESC) = 1 AND gone.item_key IS NULL
   ) AS c
   LEFT JOIN folder_state AS f ON f.folder_key = c.folder_key
   LEFT JOIN (SELECT DISTINCT item_key FROM live_listed_items) AS l ON l.item_key = c.item_key
-  WHERE c.change_type IN ('create', 'update')
-    AND coalesce(
-      l.item_key,
-      CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
-    ) IS NOT NULL;
+  WHERE coalesce(
+    l.item_key,
+    CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
+  ) IS NOT NULL;
 
   IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'MESSAGES')) THEN
     CREATE OR REPLACE VIEW live_messages AS
@@ -267,7 +269,8 @@ BEGIN
     ) AS k
     JOIN folder_state AS f ON f.live_folder_key = k.folder_key
     LEFT JOIN kept_item_changes AS gone
-      ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
+      ON gone.item_key = k.item_key AND gone.folder_key = k.folder_key
+      AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
     WHERE k.resolved_at IS NULL
       AND gone.item_key IS NULL
       AND NOT coalesce(k.synced_at < CASE k.stream

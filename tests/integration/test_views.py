@@ -59,6 +59,32 @@ def test_an_item_that_was_deleted_or_left_the_scope_is_hidden(warehouse: Warehou
     assert shown(warehouse, story) == {kept}
 
 
+@pytest.mark.parametrize("change", ["delete", "out_of_scope"])
+def test_an_item_that_keeps_its_id_is_not_hidden_by_the_folder_that_it_left(
+    warehouse: Warehouse, story: Story, change: str
+) -> None:
+    inbox, archive = story.folder("Inbox"), story.folder("Archive")
+    moved = story.item(inbox)
+    story.item(archive, item_key=moved)
+    story.change(inbox, moved, change)
+    assert shown(warehouse, story) == {moved}
+    assert warehouse.live("messages")[moved]["folder_key"] == archive
+
+
+def test_an_item_that_kept_its_id_and_is_gone_from_its_last_folder_is_hidden(
+    warehouse: Warehouse, story: Story
+) -> None:
+    inbox, archive = story.folder("Inbox"), story.folder("Archive")
+    item = story.item(inbox)
+    story.item(inbox, item_key=item, change="update")
+    story.item(archive, item_key=item)
+    story.change(inbox, item, "delete")
+    story.change(inbox, item, "out_of_scope")
+    story.change(archive, item, "out_of_scope")
+    story.change(archive, item, "delete")
+    assert shown(warehouse, story) == set()
+
+
 def test_an_item_that_comes_back_into_the_scope_is_shown(warehouse: Warehouse, story: Story) -> None:
     inbox = story.folder("Inbox")
     item = story.item(inbox)

@@ -203,6 +203,17 @@ def test_corrupt_items_are_shown_until_they_are_resolved_deleted_or_void(warehou
     assert shown(warehouse, story, "corrupt_items") == {f"{open_} load"}
 
 
+def test_a_corrupt_item_that_keeps_its_id_is_shown_though_another_folder_tells_that_it_left(
+    warehouse: Warehouse, story: Story
+) -> None:
+    inbox, archive = story.folder("Inbox"), story.folder("Archive")
+    item = story.item(inbox)
+    story.change(archive, item, "create", stream="messages", has_row=False)
+    story.write("corrupt_items", folder_key=archive, item_key=item, stage="load", stream="messages")
+    story.change(inbox, item, "delete")
+    assert shown(warehouse, story, "corrupt_items") == {f"{item} load"}
+
+
 @pytest.mark.parametrize("stream", ["attachments", "calendar_view"])
 def test_what_was_corrupt_before_its_folder_was_started_over_is_not_shown(
     warehouse: Warehouse, story: Story, stream: str

@@ -47,11 +47,10 @@ SELECT
 FROM {last_changes} AS c
 LEFT JOIN {of folder_state} AS f ON f.folder_key = c.folder_key
 LEFT JOIN (SELECT DISTINCT item_key FROM {of live_listed_items}) AS l ON l.item_key = c.item_key
-WHERE c.change_type IN ('create', 'update')
-  AND coalesce(
-    l.item_key,
-    CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
-  ) IS NOT NULL
+WHERE coalesce(
+  l.item_key,
+  CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
+) IS NOT NULL
 
 --- live_{stream} {stream}
 SELECT
@@ -81,7 +80,8 @@ SELECT k.*
 FROM {kept corrupt_items item_key stage} AS k
 JOIN {of folder_state} AS f ON f.live_folder_key = k.folder_key
 LEFT JOIN {of kept_item_changes} AS gone
-  ON gone.item_key = k.item_key AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
+  ON gone.item_key = k.item_key AND gone.folder_key = k.folder_key
+  AND gone.change_type IN ('delete', 'out_of_scope') AND gone.synced_at > k.synced_at
 WHERE k.resolved_at IS NULL
   AND gone.item_key IS NULL
   AND NOT coalesce(k.synced_at < {reset_of k.stream}, FALSE)
