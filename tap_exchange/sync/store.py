@@ -11,6 +11,7 @@ from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Sto
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, end_subscription, has_work, pull
+from tap_exchange.sync.fill import IdSet
 from tap_exchange.sync.folder import FolderSync
 from tap_exchange.sync.hierarchy import gone_row, refresh, sync_hierarchy
 from tap_exchange.sync.loader import Loader
@@ -21,7 +22,7 @@ from tap_exchange.sync.scope import WITHOUT_FEED
 from tap_exchange.sync.searches import find_searches, list_searches
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.sync.bookmarks import FolderMark, StoreMark
@@ -46,6 +47,11 @@ LACKING = frozenset(
 )
 """Codes of a store's root that say there is no such store."""
 
+KEEPS_IDS = (
+    "The server lets items keep their ids when they are moved: the tombstone of one that is moved while a run goes on "
+    "may delete its row, which comes back when the item changes. Without tombstones the live views show all of them."
+)
+
 
 @dataclass(slots=True)
 class StoreSync:
@@ -67,6 +73,10 @@ class StoreSync:
     """Items of each folder whose feed told of changes, by what it told."""
     lacks: bool = False
     """Whether the mailbox has no such store."""
+    written: dict[str, IdSet] = field(default_factory=dict)
+    """With tombstones, the ids of the items whose rows each folder wrote in this run."""
+    keeps_ids: bool = False
+    """Whether an item was seen to keep its id as it was moved."""
 
     async def sync(self, news: News | None = None) -> None:
         """Bring the tables to what the store holds now, or to the `news` of it; an error becomes the mailbox's row."""
@@ -248,6 +258,21 @@ class StoreSync:
             self.mark["folders"].pop(place.folder_id, None)
 
         await self.run.conveyor.put(Page(opening=opening, advance=advance))
+
+    def note_rows(self, folder_id: str, item_ids: Iterable[str]) -> None:
+        """Note that a folder wrote the rows of items: no tombstone of another folder is to meet them."""
+        self.written.setdefault(folder_id, IdSet()).update(item_ids)
+
+    def was_moved(self, folder_id: str, item_id: str) -> bool:
+        """Return whether another folder wrote the row of an item that left this one, in this run.
+
+        With Exchange it never was: a moved item gets a new id. Servers of other make may let it keep the old one.
+        """
+        moved = any(item_id in ids for other, ids in self.written.items() if other != folder_id)
+        if moved and not self.keeps_ids:
+            self.keeps_ids = True
+            self.warn(KEEPS_IDS)
+        return moved
 
     async def answers(self, folder_id: str, doubted: Collection[str] = ()) -> bool:
         """Return whether the store gives an item that is known to exist, and is none of the doubted ones.

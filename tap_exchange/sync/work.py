@@ -109,7 +109,7 @@ class PageWork:
             folder.see(change)
             if change.kind == "delete":
                 tally.deleted += 1
-                if folder.tombstones:
+                if folder.tombstones and not folder.store.was_moved(folder.place.folder_id, change.item_id):
                     yield from tombstones(folder.place, change, folder.mark.get("fed", ()), folder.stamp())
                 yield rows_without_load(folder.place, change, None)
                 yield from self._resolve(change, "The item was deleted.")
@@ -135,6 +135,8 @@ class PageWork:
         self.folder.progress.add(len(loaded.loaded))
         if loaded.loaded:
             self.folder.remember(loaded.loaded[-1].item_id)
+            if self.folder.tombstones:
+                self.folder.store.note_rows(self.folder.place.folder_id, [change.item_id for change in loaded.loaded])
         if loaded.error is not None:
             self.folder.fail(loaded.error)
         for stream in dict.fromkeys([row.stream for row in loaded.rows]):
