@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from . import strict
 from .answers import Answer
-from .errors import IncompleteAnswer, Level, error_for, item_action
+from .errors import IncompleteAnswer, Level, error_for, item_action, may_be_the_stores
 from .faults import OF_THE_REQUEST, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
+    from typing import Protocol
 
     from lxml.etree import _Element
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
     from .soap import Message
     from .transport import Transport
     from .vocabulary import Vocabulary
+
+    class AskFor(Protocol):
+        """How a batch is asked for."""
+
+        def __call__(self, ids: Sequence[str], *, patient: bool) -> list[tuple[Answer, Fault | None]]:
+            """Ask once; unless `patient`, what all ids say of their store is their answer."""
+
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +42,15 @@ def load(
     mailbox: str,
     operation: str,
     ids: Collection[str],
-    ask_for: Callable[[Sequence[str]], list[tuple[Answer, Fault | None]]],
+    ask_for: AskFor,
+    *,
+    suspect: bool = False,
 ) -> list[Answer]:
     """Ask until each id has its answer, in the order asked.
 
     Items left out (ErrorBatchProcessingStopped) or too busy are asked again, the pace knowing of
-    it. One that stays busy by itself becomes its code.
+    it. One that stays busy by itself becomes its code. With `suspect` so does one whose code speaks
+    of its store or mailbox, when others were answered or it is alone: who asks finds out which is to blame.
 
     Raises:
         ItemsError: the batch stops before its first item, again and again.
@@ -51,13 +62,16 @@ def load(
     began = transport.pace.now()
     stalls = 0
     while left:
-        fresh, again = _sorted_out(_asked(transport.vocabulary, operation, left, ask_for))
+        patient = not suspect or not (done or len(left) == 1)
+        fresh, again = _sorted_out(_asked(transport.vocabulary, operation, left, ask_for, patient=patient))
         for answer, fault in again:
             busy[answer.id] = busy.get(answer.id, 0) + (fault.action is Action.BACK_OFF)
             if fault.code in OF_THE_REQUEST and busy[answer.id] >= ITEM_TRIES:
                 fresh.append(answer)
-        done.update({answer.id: answer for answer in fresh})
         stalls = 0 if fresh else stalls + 1
+        if stalls >= ITEM_TRIES and not patient:
+            fresh += [answer for answer, _ in again if may_be_the_stores(answer.code)]
+        done.update({answer.id: answer for answer in fresh})
         left = [i for i in left if i not in done]
         faults = [fault for answer, fault in again if answer.id not in done]
         stopped = stalls >= ITEM_TRIES and all(fault.action is Action.RESEND for fault in faults)
@@ -70,18 +84,20 @@ def _asked(
     vocabulary: Vocabulary,
     operation: str,
     ids: Sequence[str],
-    ask_for: Callable[[Sequence[str]], list[tuple[Answer, Fault | None]]],
+    ask_for: AskFor,
+    *,
+    patient: bool,
 ) -> list[tuple[Answer, Fault | None]]:
     """Ask for all together; one by one where the server never tells which answer is whose."""
     if len(ids) == 1 or operation not in vocabulary.nameless:
         try:
-            return ask_for(ids)
+            return ask_for(ids, patient=patient)
         except IncompleteAnswer as error:
             if error.code != strict.NAMELESS:
                 raise
             vocabulary.nameless.add(operation)
             log.warning("%s does not tell which answer is whose: each is asked for alone, which is slow.", operation)
-    return [answer for item_id in ids for answer in ask_for([item_id])]
+    return [answer for item_id in ids for answer in ask_for([item_id], patient=patient)]
 
 
 def answers(

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from .faults import Action, Fault, action_of
+from .faults import OF_THE_ACCOUNT, OF_THE_REQUEST, Action, Fault, action_of
 
 
 class ExchangeError(Exception):
@@ -229,6 +229,14 @@ def item_action(code: str) -> Action:
     if action is Action.MAILBOX_OUT and code != "ErrorAccessDenied":
         return action
     return Action.QUARANTINE
+
+
+def may_be_the_stores(code: str | None) -> bool:
+    """Tell whether a code, None for none, that a single item answers may be the trouble of its mailbox or server."""
+    action = item_action(code or "")
+    if action is Action.BACK_OFF:
+        return code not in OF_THE_REQUEST and code not in OF_THE_ACCOUNT
+    return action is Action.MAILBOX_OUT
 
 
 def is_gone(code: str | None) -> bool:

@@ -139,6 +139,9 @@ OF_THE_REQUEST = frozenset(
     },
 )
 
+# These speak of the account's budget: no item makes them.
+OF_THE_ACCOUNT = frozenset({"ErrorServerBusy", "ErrorExceededConnectionCount"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -226,16 +226,20 @@ class Mailbox:
             tries=tries,
         )
 
-    def get_items(self, ids: Collection[str], shape: PartedShape, *, tries: int | None = None) -> list[Answer]:
+    def get_items(
+        self, ids: Collection[str], shape: PartedShape, *, tries: int | None = None, suspect: bool = False
+    ) -> list[Answer]:
         """Load items: one answer per id, in the order asked, a record or a code.
 
         Items that the server left out (ErrorBatchProcessingStopped) or was too busy for are asked
-        again here. `tries` bounds the attempts at a request that fails as a whole.
+        again here. `tries` bounds the attempts at a request that fails as a whole. With `suspect` a code
+        may also be the store's or the mailbox's (`may_be_the_stores`), of one item alone or among answered ones.
 
         Raises:
             ExchangeError: the whole request failed; `splittable` when fewer items may succeed.
         """
-        return batch.load(self.transport, self.address, "GetItem", ids, partial(self._ask, "GetItem", shape, tries))
+        ask_for = partial(self._ask, "GetItem", shape, tries)
+        return batch.load(self.transport, self.address, "GetItem", ids, ask_for, suspect=suspect)
 
     def get_folders(self, ids: Collection[str], shape: PartedShape) -> list[Answer]:
         """Load folders: one answer per id, in the order asked, a record or a code."""
@@ -251,6 +255,8 @@ class Mailbox:
     ) -> list[Answer]:
         """Load attachments, their contents into sinks: one answer per id, in the order asked, a record or a code.
 
+        As with items under suspicion, a code may also be the store's or the mailbox's.
+
         A record tells whether there was a content (`has_content`), and an attached item's `item_class`
         and `item_subject`.
 
@@ -265,9 +271,8 @@ class Mailbox:
         Raises:
             ExchangeError: the whole request failed; `splittable` when fewer attachments may succeed.
         """
-        return batch.load(
-            self.transport, self.address, "GetAttachment", ids, partial(self._ask_attachments, open_sink, kind, tries)
-        )
+        ask_for = partial(self._ask_attachments, open_sink, kind, tries)
+        return batch.load(self.transport, self.address, "GetAttachment", ids, ask_for, suspect=True)
 
     def find_items(
         self,
@@ -322,13 +327,13 @@ class Mailbox:
         return self.transport.call("FindFolder", body, mailbox=self.address, read=read, level=Level.FOLDER)
 
     def _ask(
-        self, operation: str, shape: PartedShape, tries: int | None, ids: Sequence[str]
+        self, operation: str, shape: PartedShape, tries: int | None, ids: Sequence[str], *, patient: bool
     ) -> list[tuple[Answer, Fault | None]]:
         """Ask once; when the server lacks a property that it was asked for, once more without."""
         vocabulary = self.transport.vocabulary
         shape = vocabulary.known(shape.for_server(self.transport.version(self.address)))
         try:
-            answers = self._ask_for(operation, shape, tries, ids)
+            answers = self._ask_for(operation, shape, tries, ids, patient=patient)
         except ExchangeError as error:
             if not self._lacks(operation, shape, ids, {error.code}):
                 raise
@@ -338,7 +343,7 @@ class Mailbox:
                 vocabulary.trust(shape)
             if None in codes or not self._lacks(operation, shape, ids, codes):
                 return answers
-        return self._ask_for(operation, vocabulary.known(shape), tries, ids)
+        return self._ask_for(operation, vocabulary.known(shape), tries, ids, patient=patient)
 
     def _lacks(self, operation: str, shape: PartedShape, ids: Sequence[str], codes: Collection[str | None]) -> bool:
         """Tell whether the server lacks properties of a shape in which all that was asked for failed.
@@ -375,7 +380,7 @@ class Mailbox:
         return not all(answer.code is not None and may_lack(answer.code) for answer, _ in answers)
 
     def _ask_for(
-        self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str]
+        self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str], *, patient: bool = True
     ) -> list[tuple[Answer, Fault | None]]:
         items = operation == "GetItem"
         written = ask.item_ids(ids) if items else ask.folder_ids(ids)
@@ -390,8 +395,9 @@ class Mailbox:
             level=level,
             tries=tries,
             each=True,
+            patient=patient,
         )
-        return batch.unless_all_out(answers, operation, self.address)
+        return batch.unless_all_out(answers, operation, self.address) if patient else answers
 
     def _ask_attachments(
         self,
@@ -399,6 +405,8 @@ class Mailbox:
         kind: AttachmentKind,
         tries: int | None,
         ids: Sequence[str],
+        *,
+        patient: bool,
     ) -> list[tuple[Answer, Fault | None]]:
         def sink(number: int) -> Sink:
             if number >= len(ids):
@@ -414,5 +422,6 @@ class Mailbox:
             tries=tries,
             each=True,
             reading=partial(Siphon, sink),
+            patient=patient,
         )
-        return batch.unless_all_out(answers, "GetAttachment", self.address)
+        return batch.unless_all_out(answers, "GetAttachment", self.address) if patient else answers

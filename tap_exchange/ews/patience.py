@@ -48,6 +48,8 @@ class Question:
     """Whom an impersonating account acts as: the mailbox's owner when None, nobody but itself when empty."""
     routing: tuple[tuple[str, str], ...] = ()
     """HTTP headers that lead to another server than the mailbox's."""
+    patient: bool = True
+    """Whether messages that all say that the store is out of order are outlasted; else they are answers."""
 
 
 class Refused(Exception):  # noqa: N818 - not an error yet

@@ -21,7 +21,7 @@ import urllib3.exceptions
 
 from . import soap, xml
 from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
-from .faults import OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
+from .faults import OF_THE_ACCOUNT, OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
 from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
 from .post import HEADERS, post, prepared
 from .refusals import redirected, refusal
@@ -125,6 +125,7 @@ class Transport:
         reading: Callable[[], Reading] | None = None,
         identity: str | None = None,
         routing: tuple[tuple[str, str], ...] = (),
+        patient: bool = True,
     ) -> T:
         """Ask one question and read its answer.
 
@@ -143,11 +144,13 @@ class Transport:
             identity: Whom an impersonating account acts as, when that is not the mailbox's owner;
                 empty for itself.
             routing: HTTP headers that lead to another server than the mailbox's.
+            patient: With `each`, whether the store is waited for when all messages say that it is out of order;
+                else they are values for `read`, unless it is the account that has to wait.
 
         Raises:
             ExchangeError: as its class says.
         """
-        question = Question(operation, mailbox, level, tries or TRIES[level], identity, routing)
+        question = Question(operation, mailbox, level, tries or TRIES[level], identity, routing, patient)
         patience = Patience(question, self.pace, self._connection, self._jitter)
         try:
             while True:
@@ -200,7 +203,7 @@ class Transport:
         try:
             listed = self._messages(question, reply, version, reading)
             faults = [message.fault for message in listed if message.fault is not None]
-            if faults and (not each or _all_out(faults, len(listed))):
+            if faults and (not each or _all_out(faults, len(listed), patient=question.patient)):
                 fault = replace(faults[0], back_off=_longest_hint(faults))
                 self._refuse(question, fault, version, OK)
         except Refused as refused:
@@ -344,10 +347,13 @@ class Transport:
             self._versions[whose] = version + 1
 
 
-def _all_out(faults: Sequence[Fault], count: int) -> bool:
+def _all_out(faults: Sequence[Fault], count: int, *, patient: bool) -> bool:
     """Tell whether messages that count each by itself all say that the server will not do."""
     return len(faults) == count and (
-        all(f.action is Action.BACK_OFF and f.code not in OF_THE_REQUEST for f in faults)
+        (
+            all(f.action is Action.BACK_OFF and f.code not in OF_THE_REQUEST for f in faults)
+            and (patient or all(f.code in OF_THE_ACCOUNT for f in faults))
+        )
         or all(f.action is Action.OLDER_VERSION for f in faults)
     )
 

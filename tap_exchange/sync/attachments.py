@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, RequestTooBig, Stopped, is_gone, took_too_long
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    FatalError,
+    MailboxError,
+    RequestTooBig,
+    Stopped,
+    is_gone,
+    may_be_the_stores,
+    took_too_long,
+)
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.contents import InRow, Taken, Target
 from tap_exchange.sync.files import file_name
@@ -172,7 +181,7 @@ class OfItem:
         ids = [one.attachment_id for one in group]
         try:
             return self.wire.get_attachments(ids, open_sink, kind=group[0].kind)
-        except FAILS_AS_A_WHOLE as error:
+        except (*FAILS_AS_A_WHOLE, MailboxError) as error:
             return error
 
     def _target(self, key: str) -> Target:
@@ -202,6 +211,8 @@ class OfItem:
         if is_gone(code) and not self._is_as_it_was():
             wanted.row["content_status"] = GONE
             return
+        if may_be_the_stores(code):
+            self._is_as_it_was()
         if wanted.kind == "item":
             self._ask_without_content(wanted)
         self._fail(wanted.row, code, loaded)

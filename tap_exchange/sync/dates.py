@@ -12,6 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import ask
+from tap_exchange.ews.errors import MailboxError
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.salvage import FAILS_AS_A_WHOLE
 
@@ -126,8 +127,8 @@ def _dates(wire: Mailbox, changes: Sequence[ItemChange], batch_size: int, *, app
     ids = [change.item_id for change in changes]
     for start in range(0, len(ids), batch_size):
         try:
-            answers = wire.get_items(ids[start : start + batch_size], asked)
-        except FAILS_AS_A_WHOLE:
+            answers = wire.get_items(ids[start : start + batch_size], asked, suspect=True)
+        except (*FAILS_AS_A_WHOLE, MailboxError):  # the load that follows finds out what is to blame
             continue
         found.update((answer.id, answer.record) for answer in answers if answer.record is not None)
     return found

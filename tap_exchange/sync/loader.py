@@ -10,8 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.answers import Answer
-from tap_exchange.ews.errors import is_gone
+from tap_exchange.ews.errors import MailboxError, is_gone, may_be_the_stores
 from tap_exchange.sync import lines
 from tap_exchange.sync.attachments import ASKED_OF_ITEM, OfItem
 from tap_exchange.sync.lines import length_of, shorten
@@ -22,7 +21,7 @@ from tap_exchange.sync.selection import ATTACHMENTS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tap_exchange.ews.answers import ItemChange
+    from tap_exchange.ews.answers import Answer, ItemChange
     from tap_exchange.ews.errors import ExchangeError
     from tap_exchange.ews.operations import Mailbox
     from tap_exchange.ews.shapes import Shape
@@ -93,7 +92,10 @@ class Loader:
         tries: int | None = None,
     ) -> None:
         try:
-            answers = self.wire.get_items(ids, shape, tries=tries)
+            answers = self.wire.get_items(ids, shape, tries=tries, suspect=True)
+        except MailboxError as error:
+            loaded.suspects += [_suspect(changes[item_id], shape, error.code) for item_id in ids]
+            return
         except FAILS_AS_A_WHOLE as error:
             if len(ids) == 1:
                 self._load_what_can_be_read(changes[ids[0]], shape, origin, loaded, error)
@@ -125,7 +127,10 @@ class Loader:
             loaded.rows.append(change_row(self.place, change, stream=stream, has_row=False, origin=origin))
             return
         try:
-            (answer,) = self.wire.get_items([change.item_id], shape)
+            (answer,) = self.wire.get_items([change.item_id], shape, suspect=True)
+        except MailboxError as error:
+            loaded.suspects.append(_suspect(change, shape, error.code))
+            return
         except FAILS_AS_A_WHOLE as error:
             self._load_what_can_be_read(change, shape, origin, loaded, error)
             return
@@ -140,6 +145,12 @@ class Loader:
         self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, failure: Answer | ExchangeError
     ) -> None:
         code = failure.code or "ErrorItemCorrupt"
+        if may_be_the_stores(code):
+            loaded.suspects.append(_suspect(change, shape, code))
+        else:
+            self._salvage(change, shape, origin, loaded, code)
+
+    def _salvage(self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, code: str) -> None:
         rescue = salvage(self.wire, change.item_id, shape, code)
         if rescue.gone:
             loaded.not_found.append(change)
@@ -168,14 +179,13 @@ class Loader:
             loaded.corrupt.append(corrupt)
 
     def load_again(self, suspects: Sequence[Corrupt], origin: str) -> Loaded:
-        """Try items once more, each alone, whose requests failed; the server is known to answer by now."""
+        """Try items once more, each alone, that are under suspicion; the server is known to answer by now."""
         loaded = Loaded()
         for suspect in suspects:
             change, shape = suspect.change, self.selection.shape(suspect.stream)
             if shape is None:
                 raise AssertionError(f"{suspect.stream} is not selected")
-            failure = Answer(change.item_id, change.element, code=suspect.code)
-            self._load_what_can_be_read(change, shape, origin, loaded, failure)
+            self._salvage(change, shape, origin, loaded, suspect.code)
         return loaded
 
     def _emit(self, change: ItemChange, record: Record, stream: str, origin: str, loaded: Loaded) -> None:
@@ -215,6 +225,12 @@ def too_long(change: ItemChange, stream: str, stage: str, left_out: tuple[str, .
     """Return what is told of an item of whose row columns were left out, since no line would hold it."""
     text = lines.told(left_out)
     return Corrupt(change, stream, stage, lines.LINE_TOO_LONG, text, missing=left_out, salvaged=True)
+
+
+def _suspect(change: ItemChange, shape: Shape, code: str) -> Corrupt:
+    """Return what is told of an item of which nothing could be read, should not its store be to blame."""
+    text = explain(code, shape.columns, salvaged=False)
+    return Corrupt(change, shape.stream, "load", code, text, missing=shape.columns, salvaged=False)
 
 
 def tenths(ids: list[str]) -> Iterator[list[str]]:

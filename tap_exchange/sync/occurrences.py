@@ -129,7 +129,7 @@ class OccurrenceLoader:
 
     def _read(self, ids: list[str], loaded: Loaded, *, again: bool) -> Iterator[Record]:
         try:
-            answers = self.wire.get_items(ids, self.shape)
+            answers = self.wire.get_items(ids, self.shape, suspect=True)
         except FAILS_AS_A_WHOLE as error:
             if len(ids) > 1:
                 for tenth in tenths(ids):
@@ -178,7 +178,7 @@ class OccurrenceLoader:
     def _without_what_others_lack(self, item_id: str) -> Rescue | None:
         for missing in tuple(self.lacking):
             try:
-                (answer,) = self.wire.get_items([item_id], self.shape.without(missing), tries=1)
+                (answer,) = self.wire.get_items([item_id], self.shape.without(missing), tries=1, suspect=True)
             except FAILS_AS_A_WHOLE:
                 continue
             if answer.record is not None:

@@ -108,7 +108,7 @@ class Loaded:
     not_found: list[ItemChange] = field(default_factory=list)
     corrupt: list[Corrupt] = field(default_factory=list)
     suspects: list[Corrupt] = field(default_factory=list)
-    """Items whose requests failed as a whole: they are corrupt, or the server was in trouble."""
+    """Items whose requests failed as a whole, or say that their store is out: corrupt, or the server was in trouble."""
     failed: list[ItemChange] = field(default_factory=list)
     bad_attachments: list[BadAttachment] = field(default_factory=list)
     out_of_scope: list[ItemChange] = field(default_factory=list)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import IncompleteAnswer, ItemsError, RequestTooBig, is_gone
+from tap_exchange.ews.errors import (
+    IncompleteAnswer,
+    ItemsError,
+    MailboxError,
+    RequestTooBig,
+    is_gone,
+    item_action,
+    may_be_the_stores,
+)
+from tap_exchange.ews.faults import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +44,7 @@ class Rescue:
     missing: tuple[str, ...] = ()
     gone: bool = False
     told: bool = True
-    """Whether the server named the item as the trouble; else its requests failed, and the server may be the trouble."""
+    """Whether the server named the item as the trouble; else the server, or the mailbox, may be the trouble."""
 
 
 def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue:
@@ -44,18 +53,21 @@ def salvage(wire: Mailbox, item_id: str, shape: Shape, code: str = "") -> Rescue
     When the code that it failed with names a property: without that one. Else first once more alone; then without
     any property, which tells whether anything can be read; then, as long as the remaining properties fail together,
     the shortest failing prefix of them is found by bisecting, and its last one left out. Each is tried alone in the
-    end. Raises what speaks of the server or the mailbox.
+    end. Raises what outlasted every wait.
 
     An item is gone when it is not found twice without any property: not found with some, it was only seen to fail.
     """
     if (rescue := _at_once(wire, item_id, shape, code)) is not None:
         return rescue
+    if may_be_the_stores(code) and item_action(code) is Action.BACK_OFF:  # each try more would hold back all others
+        return Rescue(None, shape.columns, told=False)
     nothing = shape.without(shape.columns)
     bare = _ask(wire, item_id, nothing, tries=2)
     if bare is not None and is_gone(bare.code):
         bare = _ask(wire, item_id, nothing, tries=2)
     if bare is None or bare.record is None:
-        return Rescue(None, shape.columns, gone=bare is not None and is_gone(bare.code), told=bare is not None)
+        told = bare is not None and not may_be_the_stores(bare.code)
+        return Rescue(None, shape.columns, gone=bare is not None and is_gone(bare.code), told=told)
     return _without_bad(wire, item_id, shape, bare)
 
 
@@ -135,7 +147,7 @@ def _read(wire: Mailbox, item_id: str, shape: Shape, tries: int = 1) -> Answer |
 def _ask(wire: Mailbox, item_id: str, shape: Shape, tries: int = 1) -> Answer | None:
     """Ask for one item, None when the request fails as a whole, as often as is to be tried."""
     try:
-        (answer,) = wire.get_items([item_id], shape, tries=tries)
-    except FAILS_AS_A_WHOLE:
+        (answer,) = wire.get_items([item_id], shape, tries=tries, suspect=True)
+    except (*FAILS_AS_A_WHOLE, MailboxError):
         return None
     return answer

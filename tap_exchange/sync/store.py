@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, is_gone
+from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError, is_gone
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, end_subscription, has_work, pull
@@ -280,6 +280,12 @@ class StoreSync:
         Items loaded in this run are asked first, then such as other folders list now, then as this one does. Where
         there is none at all nothing speaks against the answers.
         """
+        try:
+            return await self._answers(folder_id, doubted)
+        except TransientError:  # it was waited for; each further question would be as long once more
+            return False
+
+    async def _answers(self, folder_id: str, doubted: Collection[str]) -> bool:
         known = [item for item in self.known_items.values() if item not in doubted][-3:]
         for item_id in known:
             if await self.run.conveyor.call(self._gives, item_id):
@@ -314,8 +320,10 @@ class StoreSync:
         """Return items of a folder, None while the server fails; one that is closed or gone tells of none."""
         try:
             found = self.wire.find_items(folder_id, offset=0, page_size=50)
-        except (FatalError, Stopped):
+        except (FatalError, Stopped, TransientError):
             raise
+        except MailboxError:
+            return None
         except ExchangeError as error:
             return None if error.action in IN_TROUBLE and not error.unsupported else []
         return [item.item_id for item in found.items]
@@ -340,7 +348,7 @@ class StoreSync:
     def _gives(self, item_id: str) -> bool:
         try:
             (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
-        except (FatalError, Stopped):
+        except (FatalError, Stopped, TransientError):
             raise
         except ExchangeError:
             return False

@@ -138,7 +138,7 @@ def _flag_shape(stream: str) -> Shape:
 def _ask_each(wire: Mailbox, ids: list[str], shape: Shape) -> list[Answer]:
     """Ask for items together, or one by one when they break the request."""
     try:
-        return wire.get_items(ids, shape)
+        return wire.get_items(ids, shape, suspect=True)
     except FAILS_AS_A_WHOLE as error:
         if len(ids) == 1:
             return [Answer(ids[0], code=error.code)]

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
+from tap_exchange.ews.errors import (
+    ExchangeError,
+    FatalError,
+    FolderError,
+    Level,
+    Stopped,
+    error_for,
+    may_be_the_stores,
+)
+from tap_exchange.ews.faults import Fault, action_of
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import ATTACHMENT, bad_attachments, given_up, mark_corrupt, mark_key, resolve
 from tap_exchange.sync.dates import APPOINTMENT
@@ -166,9 +175,7 @@ class PageWork:
             if self.not_found:
                 folder.block()
             else:
-                folder.fail(self._no_answer())
-                self.failed += [suspect.change for suspect in self.suspects]
-                self.suspects = []
+                self._keep_suspects()
             return ()
         suspects, self.suspects = self.suspects, []
         loads: list[Callable[[], Loaded]] = [
@@ -190,11 +197,24 @@ class PageWork:
 
     def _no_answer(self) -> ExchangeError:
         code = self.suspects[0].code
+        if may_be_the_stores(code):
+            return error_for(Fault(code, action_of(code)), "GetItem", self.folder.place.mailbox, Level.ITEMS)
         return FolderError(
             f"GetItem fails ({code}) for items that could be read before: the server is in trouble. "
             "The items are kept for the next run.",
             code=code,
         )
+
+    async def _blames_store(self) -> bool:
+        """Tell whether what says that its store is out is right, although other items were read before it."""
+        doubted = {suspect.change.item_id for suspect in self.suspects if may_be_the_stores(suspect.code)}
+        return bool(doubted) and not await self.folder.store.answers(self.folder.place.folder_id, doubted)
+
+    def _keep_suspects(self) -> None:
+        """Fail the folder, and keep for later runs the items that nothing speaks against but a server in trouble."""
+        self.folder.fail(self._no_answer())
+        self.failed += [suspect.change for suspect in self.suspects]
+        self.suspects = []
 
     async def _settle(self) -> Iterable[Row]:
         """Decide what is kept for later runs: items that failed, and those not found.
@@ -206,6 +226,8 @@ class PageWork:
         if folder.blocked:
             return ()
         rows: list[Row] = []
+        if await self._blames_store():
+            self._keep_suspects()
         for suspect in self.suspects:  # broken in one way, then in the other
             rows += (unreadable_row(folder.place, suspect, self.origin), self._mark_corrupt(suspect))
         rows += self._settle_attachments()

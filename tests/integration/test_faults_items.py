@@ -24,7 +24,7 @@ from tap_exchange.demo.faults import (
     too_few,
     too_many,
 )
-from tests.trouble import folder_row, has_all, ids, mailbox, mark, requests_of, rows_by_id, run
+from tests.trouble import folder_row, has_all, ids, mailbox, mark, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -301,3 +301,51 @@ def test_a_mailbox_that_goes_away_in_mid_load_keeps_its_items_for_later(server: 
     loaded = set(rows_by_id(ended, "messages"))
     then = run(server, state=ended.state).checked()
     assert loaded | set(rows_by_id(then, "messages")) == ids(inbox.items())
+
+
+STORES = ("ErrorNonExistentMailbox", "ErrorMailboxConfiguration", "ErrorMailboxStoreUnavailable")
+
+
+@pytest.mark.parametrize("code", STORES)
+@pytest.mark.parametrize("batch_size", [1, 10])
+def test_an_item_that_says_its_mailbox_is_out_is_corrupt_while_others_can_be_read(
+    batch_size: int, code: str, server: Server, inbox: Folder, bad: Item
+) -> None:
+    ended = run(server, ItemFails(code, [bad]), batch_size=batch_size, max_wait=20).checked()
+    assert rows_by_id(ended, "corrupt_items")[bad.id]["code"] == code
+    assert rows_by_id(ended, "item_changes")[bad.id]["has_row"] is False
+    has_all(ended, inbox, but={bad.id})
+    assert folder_row(ended, inbox)["pending"] == 0
+    assert requests_of(server, "GetItem") < -(-inbox.total_count // batch_size) + 12
+
+
+@pytest.mark.parametrize("code", STORES)
+def test_an_item_that_says_so_and_is_the_only_one_to_load_is_held_against_others_of_the_mailbox(
+    code: str, server: Server, inbox: Folder, bad: Item
+) -> None:
+    first = run(server).checked()
+    bad.update(Subject="changed")
+    ended = run(server, ItemFails(code, [bad]), state=first.state, max_wait=20).checked()
+    assert set(rows_by_id(ended, "corrupt_items")) == {bad.id}
+    bad.update(Subject="well again")
+    healed = run(server, state=ended.state).checked()
+    assert rows_by_id(healed, "corrupt_items")[bad.id]["resolved_at"]
+    assert rows_by_id(healed, "messages")[bad.id]["subject"] == "well again"
+    assert inbox.total_count == 30
+
+
+@pytest.mark.parametrize("code", ["ErrorAccountDisabled", "ErrorMailboxMoveInProgress"])
+@pytest.mark.parametrize("changed", [1, 2, 12])
+def test_a_mailbox_that_is_out_blames_none_of_its_items(changed: int, code: str, server: Server, inbox: Folder) -> None:
+    inbox.store.folder("sentitems").fill(5)
+    folders = ["inbox", "sentitems"]
+    first = run(server, folders_include=folders).checked()
+    new = inbox.fill(changed).items()[:changed]
+    anna = inbox.store.exchange.mailbox("anna@example.com")
+    fault = MailboxFails(code, anna, On(("GetItem", "FindItem")))
+    ended = run(server, fault, state=first.state, folders_include=folders, max_wait=0.5)
+    assert ended.exit_code == 1
+    assert (store_row(ended)["reachable"], store_row(ended)["code"]) == (False, code)
+    assert not ended.of("corrupt_items")
+    then = run(server, state=ended.state, folders_include=folders).checked()
+    assert set(rows_by_id(then, "messages")) == ids(new)

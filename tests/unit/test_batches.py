@@ -233,6 +233,37 @@ def test_a_mailbox_that_is_out_is_not_a_batch_of_corrupt_items(requests_mock: Mo
         mailbox().get_items("AB", IdShape())
 
 
+@pytest.mark.parametrize("code", ["ErrorNonExistentMailbox", "ErrorMailboxMoveInProgress", "ErrorConnectionFailed"])
+def test_under_suspicion_an_item_among_answered_ones_has_its_own_code(requests_mock: Mocker, code: str) -> None:
+    bad = failure("GetItem", code)
+    requests_mock.post(URL, [{"text": answer("GetItem", item("A"), bad)}, {"text": answer("GetItem", bad)}])
+    clock = Clock()
+    assert records(mailbox(clock, max_wait=300).get_items("AB", IdShape(), suspect=True)) == ["A", code]
+    assert requests_mock.call_count <= 4
+    assert sum(clock.waits) < 300
+    assert records(mailbox(Clock(), max_wait=300).get_items("B", IdShape(), suspect=True)) == [code]
+
+
+@pytest.mark.parametrize("code", ["ErrorServerBusy", "ErrorExceededConnectionCount"])
+def test_an_item_is_never_suspected_for_what_its_account_is_told(requests_mock: Mocker, code: str) -> None:
+    busy = failure("GetItem", code)
+    requests_mock.post(URL, [{"text": answer("GetItem", item("A"), busy)}, {"text": answer("GetItem", busy)}])
+    with pytest.raises(TransientError, match=code):
+        mailbox(max_wait=300).get_items("AB", IdShape(), suspect=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("ErrorNonExistentMailbox", MailboxError), ("ErrorMailboxMoveInProgress", TransientError)]
+)
+def test_several_items_that_all_say_so_are_believed_even_under_suspicion(
+    requests_mock: Mocker, code: str, error: type[Exception]
+) -> None:
+    out = failure("GetItem", code)
+    requests_mock.post(URL, text=answer("GetItem", out, out))
+    with pytest.raises(error, match=code):
+        mailbox(max_wait=300).get_items("AB", IdShape(), suspect=True)
+
+
 def test_an_item_that_is_closed_to_us_is_its_own_trouble(requests_mock: Mocker) -> None:
     requests_mock.post(URL, text=answer("GetItem", failure("GetItem", "ErrorAccessDenied")))
     assert records(mailbox().get_items("A", IdShape())) == ["ErrorAccessDenied"]

@@ -90,8 +90,9 @@ def test_starts_sort_as_the_dates_do() -> None:
 
 def test_what_cannot_be_told_is_neither_wanted_nor_unwanted() -> None:
     class Wire:
-        def get_items(self, ids: Collection[str], shape: object) -> list[Answer]:
+        def get_items(self, ids: Collection[str], shape: object, *, suspect: bool) -> list[Answer]:
             assert shape
+            assert suspect
             if "bad request" in ids:
                 raise ItemsError("in vain", code="ErrorInternalServerError")
             old = {"date_time_received": "2020-01-01T00:00:00Z", "end_time": "2020-01-01T00:00:00Z"}

@@ -41,7 +41,10 @@ class Wire:
         self.not_found = not_found
         self.requests = 0
 
-    def get_items(self, ids: list[str], asked: Shape, *, tries: int | None = None) -> list[Answer]:
+    def get_items(
+        self, ids: list[str], asked: Shape, *, tries: int | None = None, suspect: bool = False
+    ) -> list[Answer]:
+        assert suspect, "one item's word is no proof that its mailbox is out"
         for _ in range(tries or 2):
             self.requests += 1
             if self.requests in self.not_found:
@@ -121,3 +124,25 @@ def test_an_item_of_which_nothing_can_be_read_costs_three_requests() -> None:
     rescue = salvage(wire, ITEM, WHOLE)
     assert (rescue.answer, rescue.told) == (None, False)
     assert wire.requests == 3
+
+
+@pytest.mark.parametrize(("code", "requests"), [("ErrorNonExistentMailbox", 2), ("ErrorMailboxStoreUnavailable", 1)])
+def test_an_item_that_says_its_mailbox_is_out_is_not_blamed_by_its_own_word(code: str, requests: int) -> None:
+    wire = Says(code)
+    rescue = salvage(wire, ITEM, WHOLE, code)
+    assert (rescue.answer, rescue.told, rescue.gone) == (None, False, False)
+    assert wire.requests == requests
+
+
+class Says(Wire):
+    """A server whose only item answers with a code, whatever is asked for."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__()
+        self.code = code
+
+    def get_items(
+        self, ids: list[str], asked: Shape, *, tries: int | None = None, suspect: bool = False
+    ) -> list[Answer]:
+        super().get_items(ids, asked, tries=tries, suspect=suspect)
+        return [Answer(ids[0], code=self.code)]
