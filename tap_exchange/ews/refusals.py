@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import urlsplit
+
 from .errors import FatalError
 
 END = "1 April 2027"
@@ -56,10 +59,24 @@ _TEXTS = {
 }
 
 
-def redirected(host: str, target: str) -> FatalError:
-    """Make the error for a redirect to elsewhere, where the credentials must not go."""
-    where = f"to {target}" if target else "elsewhere"
-    return FatalError(
-        f"{host} sends requests {where}; the sign-in is not sent there: set ews_url to the right address",
-        code="Redirect",
-    )
+_WEB_MAIL = re.compile(r"/owa\b|/logon\b", re.IGNORECASE)
+
+
+def is_web_mail(address: str) -> bool:
+    """Tell whether an address leads to the web mail's sign-in."""
+    return _WEB_MAIL.search(urlsplit(address).path) is not None
+
+
+def redirected(host: str, origin: str, path: str, *, same: bool) -> FatalError:
+    """Make the error for a redirect to where the credentials must not go, or where nothing answers.
+
+    `same` when it leads to the server itself.
+    """
+    if is_web_mail(path):
+        where = path if same else f"{origin}{path}"
+        why = "that is the sign-in of the web mail: check ews_url, which ends in /EWS/Exchange.asmx, and auth_type"
+    elif same:
+        where, why = path, "and from there on: set ews_url to the right address"
+    else:
+        where, why = origin, "the sign-in is not sent there: set ews_url to the right address"
+    return FatalError(f"{host} sends requests to {where}; {why}", code="Redirect")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 import uuid
@@ -21,10 +22,10 @@ import urllib3.exceptions
 
 from . import soap, xml
 from .errors import FatalError, IncompleteAnswer, Level, RequestTooBig, TransientError, error_for
-from .faults import OF_THE_ACCOUNT, OF_THE_REQUEST, Action, Fault, http_fault, soap_fault
+from .faults import OF_THE_ACCOUNT, OF_THE_REQUEST, SOAP, Action, Fault, http_fault, soap_fault
 from .patience import REDIRECTED, SIGN_IN, TRIES, Patience, Question, Refused
 from .post import HEADERS, post, prepared
-from .refusals import redirected, refusal
+from .refusals import is_web_mail, redirected, refusal
 from .reply import OK, Bounds, Reply, TooSlowError
 from .unreachable import trouble
 from .vocabulary import Vocabulary
@@ -53,6 +54,7 @@ REFUSALS = frozenset({403, 407, 456})
 # What other threads would only ask again; an account may be locked for it.
 LOST_SIGN_IN = SIGN_IN | {"HTTP456"}
 BUSY_PAGE = "genericerrorpage"
+_PAGE = re.compile(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", re.IGNORECASE)
 
 
 class Transport:
@@ -286,13 +288,14 @@ class Transport:
 
     def _open(self, question: Question, reply: Reply, reading: Reading | None) -> tuple[_Element | None, Fault | None]:
         """Parse the body; one that comes with an error status may be anything."""
+        root = None
         try:
             root = reading.close() if reply.body is None and reading else xml.parse(reply.body or b"")
             response, fault = soap.opened(root)
         except IncompleteAnswer:
             if reply.status != OK:
                 return None, None
-            if not self._welcomed and "html" in reply.headers.get("Content-Type", ""):
+            if not self._welcomed and _is_page(reply, root):
                 raise refusal(OK, self._host, None, welcomed=False) from None
             raise
         info = soap.server_info(root) if question.mailbox not in self._servers else None
@@ -327,8 +330,9 @@ class Transport:
         if self._welcomed or BUSY_PAGE in target.lower():
             # Exchange sends to its error page, or to its sign-in page, while it is out of order.
             raise Refused(Fault(f"HTTP{reply.status}", Action.BACK_OFF))
-        if self._redirected or _origin(target) != _origin(self._url):
-            raise redirected(self._host, _origin(target))
+        same = _origin(target) == _origin(self._url)
+        if self._redirected or not same or is_web_mail(target):
+            raise redirected(self._host, _origin(target), urlsplit(target).path, same=same)
         self._redirected = True
         self._url = target
         raise Refused(Fault(REDIRECTED, Action.RESEND))
@@ -356,6 +360,13 @@ def _all_out(faults: Sequence[Fault], count: int, *, patient: bool) -> bool:
         )
         or all(f.action is Action.OLDER_VERSION for f in faults)
     )
+
+
+def _is_page(reply: Reply, root: _Element | None) -> bool:
+    """Tell whether an answer that is none of EWS was never meant to be: a web page, or another kind of document."""
+    if root is not None:
+        return bool(root.tag != f"{SOAP}Envelope")
+    return "html" in reply.headers.get("Content-Type", "") or _PAGE.match(reply.body or b"") is not None
 
 
 def _longest_hint(faults: Sequence[Fault]) -> float | None:

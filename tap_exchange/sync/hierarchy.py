@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 FOLDERS_PER_REQUEST = 100
 """Folders of one GetFolder: a folder's properties come from one table, unlike an item's."""
 
+LACKS = (
+    "SyncFolderHierarchy of {}: {}: this server seems to have no SyncFolderHierarchy, which the tap needs; "
+    "if it is Exchange, it is in trouble: run again later"
+)
+
 
 @dataclass(slots=True)
 class Tree:
@@ -139,6 +144,10 @@ async def _changes(store: StoreSync) -> tuple[list[FolderChange], str, bool]:
         return *(await _drain(store, None)), True
     except StateError as error:
         raise MailboxError(str(error), code=error.code) from error
+    except ExchangeError as error:
+        if old is None and error.unsupported:
+            raise MailboxError(LACKS.format(store.mailbox, error.code), code=error.code) from error
+        raise
 
 
 async def _drain(store: StoreSync, state: str | None) -> tuple[list[FolderChange], str]:

@@ -185,3 +185,10 @@ def test_a_mailbox_without_search_folders_may_be_told_by_leaving_out_their_root(
     ended = run(server, answers, search_folders=True).checked()
     assert answers.struck == requests_of(server, "FindFolder") == 2
     has_all(ended, inbox)
+
+
+@pytest.mark.parametrize("way", ["plain 500", "invalid request", "HTTP 501"])
+def test_a_server_without_a_feed_of_its_hierarchy_is_told_as_such(way: str, server: Server) -> None:
+    ended = run(server, WAYS[way](On("SyncFolderHierarchy")))
+    assert ended.exit_code == 1
+    assert "no SyncFolderHierarchy, which the tap needs" in store_row(ended)["message"]

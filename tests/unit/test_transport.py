@@ -139,6 +139,16 @@ def test_a_redirect_within_the_server_is_followed_once(requests_mock: Mocker) ->
     assert [request.url for request in requests_mock.request_history] == [URL, elsewhere, elsewhere]
 
 
+@pytest.mark.parametrize("origin", ["", "https://webmail.example.com:8443"])
+def test_a_redirect_to_the_web_mail_is_told_as_such(requests_mock: Mocker, origin: str) -> None:
+    page = "/owa/auth/logon.aspx"
+    requests_mock.post(URL, status_code=302, headers={"Location": f"{origin}{page}?url=secret&reason=0"})
+    with pytest.raises(FatalError, match="sign-in of the web mail: check ews_url") as raised:
+        ask(transport())
+    assert f"sends requests to {origin}{page};" in str(raised.value)
+    assert requests_mock.call_count == 1
+
+
 def test_redirects_in_a_circle_end(requests_mock: Mocker) -> None:
     requests_mock.post(ANYWHERE, status_code=307, headers={"Location": "/EWS/other.asmx"})
     with pytest.raises(FatalError, match="set ews_url"):

@@ -166,6 +166,7 @@ def test_one_busy_message_among_others_is_a_value_that_slows_down_the_next(reque
 
 # --- what breaks -----------------------------------------------------------------------------
 
+SOAP_12 = "http://www.w3.org/2003/05/soap-envelope"
 GOOD_WITHOUT_CODE = {
     "text": GOOD.replace('"Success"', '"Warning"').replace("<m:ResponseCode>NoError</m:ResponseCode>", "")
 }
@@ -309,8 +310,18 @@ def test_a_server_that_stays_away_is_no_fault_of_what_was_asked(requests_mock: M
     assert not raised.value.splittable
 
 
-def test_a_page_that_is_no_exchange_ends_the_run_at_once(requests_mock: Mocker) -> None:
-    requests_mock.post(URL, text="<html>Welcome!</html>", headers={"Content-Type": "text/html"})
+PAGE = "<html>Welcome!</html>"
+PAGES = {
+    "a page": {"text": PAGE, "headers": {"Content-Type": "text/html"}},
+    "a page without a type": {"text": PAGE},
+    "a page that is no XML": {"text": "\n<!DOCTYPE html><html><br>Welcome!</html>"},
+    "SOAP 1.2": {"text": GOOD.replace("http://schemas.xmlsoap.org/soap/envelope/", SOAP_12)},
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_is_no_exchange_ends_the_run_at_once(requests_mock: Mocker, page: str) -> None:
+    requests_mock.post(URL, **PAGES[page])
     with pytest.raises(FatalError, match="does not answer as EWS"):
         ask(transport())
     assert requests_mock.call_count == 1
