@@ -80,7 +80,7 @@ def test_a_back_off_is_known_before_another_request_takes_the_place(requests_moc
     clock = Clock()
     one = transport(clock=clock)
     held: list[float] = []
-    leave = one.pace.slot
+    leave = one._place
 
     @contextmanager
     def watched() -> Iterator[None]:
@@ -90,7 +90,7 @@ def test_a_back_off_is_known_before_another_request_takes_the_place(requests_moc
         finally:
             held.append(max(0.0, one.pace._until - clock.now))
 
-    one.pace.slot = watched  # type: ignore[method-assign]
+    one._place = watched
     requests_mock.post(URL, [BUSY_ANSWERS[shape], {"text": GOOD}])
     ask(one)
     assert held == [7.0, 0.0]
