@@ -59,6 +59,11 @@ def may_lack(code: str) -> bool:
     return action_of(code) is Action.OUR_BUG or code in _LACKING
 
 
+def may_lack_property(code: str | None) -> bool:
+    """Tell whether a server says by a code, None for none, that it lacks a property that it was asked for, or may."""
+    return may_lack(code or "") or code in _LACKING_PROPERTY
+
+
 def took_too_long(code: str) -> bool:
     """Tell whether a request was given up for its time, not for its size: the server may have been slow for now."""
     return action_of(code) is Action.BACK_OFF or code == "Timeout"
@@ -150,6 +155,17 @@ _FAILS_INSIDE = frozenset({"HTTP500", "ErrorInternalServerError"})
 
 # What servers answer to an operation that they do not have, besides the codes of OUR_BUG.
 _LACKING = frozenset({"HTTP500", "SoapFault", "ErrorNotSupported", "ErrorInvalidPropertyRequest"})
+# What they answer to a property besides. ErrorItemPropertyRequestFailed is not among these: it tells of damage.
+_LACKING_PROPERTY = frozenset(
+    {
+        "ErrorInvalidArgument",
+        "ErrorInvalidExtendedProperty",
+        "ErrorInvalidPropertyForOperation",
+        "ErrorPropertyNotSupported",
+        "ErrorUnsupportedPathForQuery",
+        "ErrorUnsupportedPropertyDefinition",
+    },
+)
 
 _MEANINGS: dict[Action, str] = {
     Action.RESTART_FOLDER: "Exchange refuses the sync state; the sync has to start over",

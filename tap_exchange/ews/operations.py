@@ -23,7 +23,7 @@ from .answers import (
     ServerInfo,
     ShapeLike,
 )
-from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, Stopped, error_for, may_lack
+from .errors import ExchangeError, IncompleteAnswer, Level, MailboxError, Stopped, error_for, may_lack_property
 from .faults import Action, action_of
 from .siphon import Siphon
 
@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 MOST_CHANGES = 512
 # Items that are tried, each alone, to tell a property that the server lacks from a bad item.
 MOST_TRIALS = 3
+UNTOLD = "ErrorInternalServerError"
+"""The code of a server that does not tell what is wrong."""
 
 
 class Mailbox:
@@ -349,15 +351,17 @@ class Mailbox:
         """Tell whether the server lacks properties of a shape in which all that was asked for failed.
 
         The codes may blame an item as well as a property: a property is to blame only when nothing was ever read in
-        this shape, and, unless the codes speak of the request, only when several items fail.
+        this shape, and, unless the codes speak of the request, only when several items fail, or the property was
+        refused for other streams; a code that tells nothing at all needs more of them.
         """
-        if not all(may_lack(code or "") for code in codes):
+        told = {UNTOLD} if operation == "GetItem" and (len(ids) == 1 or len(ids) >= MOST_TRIALS) else set()
+        if not all(may_lack_property(code) or code in told for code in codes):
             return False
         vocabulary = self.transport.vocabulary
         if operation == "GetFolder":
             return vocabulary.learn(shape, partial(self._is_taken, operation, ids))
         of_request = all(action_of(code or "") is Action.OUR_BUG for code in codes)
-        if not vocabulary.is_doubtful(shape) or not (of_request or len(ids) > 1):
+        if not vocabulary.is_doubtful(shape):
             return False
         trial = list(ids[:MOST_TRIALS])
 
@@ -368,16 +372,16 @@ class Mailbox:
                 del trial[1:]  # refused for all of them: one stands for the others
             return False
 
-        return vocabulary.learn(shape, accepts)
+        return vocabulary.learn(shape, accepts, alone=len(ids) == 1 and not of_request)
 
     def _is_taken(self, operation: str, ids: Sequence[str], shape: PartedShape) -> bool:
         try:
             answers = self._ask_for(operation, shape, 1, ids)
         except ExchangeError as error:
-            if not error.unsupported:
+            if not _may_refuse(error.code):
                 raise
             return False
-        return not all(answer.code is not None and may_lack(answer.code) for answer, _ in answers)
+        return not all(_may_refuse(answer.code) for answer, _ in answers)
 
     def _ask_for(
         self, operation: str, shape: ShapeLike, tries: int | None, ids: Sequence[str], *, patient: bool = True
@@ -425,3 +429,7 @@ class Mailbox:
             patient=patient,
         )
         return batch.unless_all_out(answers, "GetAttachment", self.address) if patient else answers
+
+
+def _may_refuse(code: str | None) -> bool:
+    return may_lack_property(code) or code == UNTOLD

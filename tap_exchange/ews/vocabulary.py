@@ -45,22 +45,30 @@ class Vocabulary:
         """Note that the server knows all that a shape asks for."""
         self._answered.add(shape)
 
-    def learn(self, shape: PartedShape, accepts: Callable[[PartedShape], bool]) -> bool:
+    def learn(self, shape: PartedShape, accepts: Callable[[PartedShape], bool], *, alone: bool = False) -> bool:
         """Find the properties that make a server refuse a request, and remember them; tell whether any are known now.
 
         Args:
             shape: What was asked for and refused.
             accepts: Asks once, and tells whether the server took the request; what else goes wrong it raises.
+            alone: Whether but one item speaks for it: that is believed of what was refused for other streams alone.
         """
         with self._lock:
             if not set(self._refused.get(shape.stream, ())) <= set(shape.missing):
                 return True  # another thread found them meanwhile
-            if shape in self._answered:
+            elsewhere = self._refused_elsewhere(shape)
+            if shape in self._answered or (alone and not elsewhere):
                 return False
             if not shape.groups or not accepts(shape.without(shape.columns)):
                 return False
-            refused = [name for group in _refused(shape, self._suspects(shape, accepts), accepts) for name in group]
-            if not refused:
+            if elsewhere and accepts(shape.without(name for group in elsewhere for name in group)):
+                suspects = elsewhere
+            elif alone:
+                return False
+            else:
+                suspects = shape.groups
+            refused = [name for group in _refused(shape, suspects, accepts) for name in group]
+            if not refused or not accepts(shape.without(refused)):  # else the server was in trouble meanwhile
                 return False
             self._refused[shape.stream] = self._refused.get(shape.stream, frozenset()).union(refused)
         log.warning(
@@ -70,11 +78,10 @@ class Vocabulary:
         )
         return True
 
-    def _suspects(self, shape: PartedShape, accepts: Callable[[PartedShape], bool]) -> Sequence[tuple[str, ...]]:
-        """List the properties that may be refused: those refused for other streams, if without them all is well."""
-        elsewhere = {name for columns in self._refused.values() for name in columns}
-        known = [group for group in shape.groups if elsewhere.intersection(group)]
-        return known if known and accepts(shape.without(name for group in known for name in group)) else shape.groups
+    def _refused_elsewhere(self, shape: PartedShape) -> Sequence[tuple[str, ...]]:
+        """List the properties of a shape that were refused for other streams."""
+        names = {name for columns in self._refused.values() for name in columns}
+        return [group for group in shape.groups if names.intersection(group)]
 
 
 def _refused(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_exchange.demo.faults import Answers, FolderFails, Messages, On, RequestFails, says
+from tap_exchange.demo.faults import Answers, FolderFails, ItemFails, Messages, On, RequestFails, says
 from tests.trouble import folder_row, has_all, mark, requests_of, rows_by_id, run, store_row
 
 if TYPE_CHECKING:
@@ -192,3 +192,34 @@ def test_a_server_without_a_feed_of_its_hierarchy_is_told_as_such(way: str, serv
     ended = run(server, WAYS[way](On("SyncFolderHierarchy")))
     assert ended.exit_code == 1
     assert "no SyncFolderHierarchy, which the tap needs" in store_row(ended)["message"]
+
+
+# -- what is asked of items, refused or answered in words of their own
+
+
+@pytest.mark.parametrize("code", ["ErrorInvalidPropertyForOperation", "ErrorInternalServerError"])
+def test_a_property_that_the_server_refuses_of_every_item_is_found_once_and_makes_no_corrupt_items(
+    code: str, server: Server, inbox: Folder
+) -> None:
+    inbox.fill(25)
+    refuses = ItemFails(code, inbox.items(), asking="item:Importance")
+    ended = run(server, refuses).checked()
+    assert not ended.of("corrupt_items")
+    assert "columns of messages, which stay empty: importance" in ended.stderr
+    has_all(ended, inbox)
+    assert all(row["subject"] and row["importance"] is None for row in ended.of("messages"))
+    assert requests_of(server, "GetItem") < 60
+
+
+@pytest.mark.parametrize("code", ["ErrorInvalidPropertyForOperation", "ErrorInternalServerError"])
+def test_a_damaged_item_takes_no_property_from_the_others(code: str, server: Server, inbox: Folder) -> None:
+    inbox.fill(5)
+    bad = inbox.items()[0]
+    for item in inbox.items():
+        item.update(Importance="High")
+    ended = run(server, ItemFails(code, [bad], asking="item:Importance")).checked()
+    assert rows_by_id(ended, "corrupt_items")[bad.id]["missing_properties"] == ["importance"]
+    assert {row["importance"] for item_id, row in rows_by_id(ended, "messages").items() if item_id != bad.id} == {
+        "High"
+    }
+    has_all(ended, inbox)

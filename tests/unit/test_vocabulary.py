@@ -61,7 +61,7 @@ def test_what_is_refused_for_one_stream_is_tried_first_for_another_and_not_taken
         assert vocabulary.learn(other, accepts)
         missing = set(vocabulary.known(other).missing) - set(other.missing)
         assert {name for name in missing if not name.startswith("body_")} == columns
-        assert len(asked) < (6 if stream == "tasks" else 16)
+        assert len(asked) < (7 if stream == "tasks" else 17)
 
 
 def test_a_request_that_is_refused_whatever_it_asks_for_teaches_nothing() -> None:
@@ -124,6 +124,25 @@ def test_items_whose_request_is_refused_in_any_shape_raise_what_was_said(request
     assert requests_mock.call_count == 2
 
 
+OF_PROPERTIES = (
+    "ErrorInvalidArgument",
+    "ErrorInvalidExtendedProperty",
+    "ErrorInternalServerError",
+    "ErrorInvalidPropertyForOperation",
+    "ErrorPropertyNotSupported",
+    "ErrorUnsupportedPathForQuery",
+    "ErrorUnsupportedPropertyDefinition",
+)
+WAYS = (
+    "",
+    "ErrorInvalidPropertyRequest",
+    "ErrorSchemaValidation",
+    "message",
+    *OF_PROPERTIES,
+    *[f"message {code}" for code in OF_PROPERTIES],
+)
+
+
 class Strict:
     """A server that fails, in one of several ways, when some items are asked for a property."""
 
@@ -134,8 +153,9 @@ class Strict:
     def respond(self, request: Any, context: Any) -> str:  # noqa: ANN401
         asked = [one for one in "ABCD" if f'"{one}"' in request.text]
         bad = [one for one in asked if one in self.of and self.word in request.text]
-        if bad and self.way == "message":
-            messages = [failure("GetItem", "ErrorInvalidPropertyRequest") if one in bad else item(one) for one in asked]
+        if bad and self.way.startswith("message"):
+            code = self.way.partition(" ")[2] or "ErrorInvalidPropertyRequest"
+            messages = [failure("GetItem", code) if one in bad else item(one) for one in asked]
             return answer("GetItem", *messages)
         if bad:
             context.status_code = 500
@@ -143,7 +163,7 @@ class Strict:
         return answer("GetItem", *map(item, asked))
 
 
-@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_property_that_fails_for_all_of_several_items_is_one_that_the_server_lacks(
     requests_mock: Mocker, way: str
 ) -> None:
@@ -156,7 +176,7 @@ def test_a_property_that_fails_for_all_of_several_items_is_one_that_the_server_l
     assert requests_mock.call_count == before + 1
 
 
-@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_property_that_fails_for_some_items_is_asked_of_the_others(requests_mock: Mocker, way: str) -> None:
     Strict(requests_mock, "item:Size", "AB", way)
     mailbox = Mailbox(transport(), ANNA)
@@ -167,7 +187,7 @@ def test_a_property_that_fails_for_some_items_is_asked_of_the_others(requests_mo
     assert "item:Size" in requests_mock.last_request.text
 
 
-@pytest.mark.parametrize("way", ["", "ErrorInvalidPropertyRequest", "ErrorSchemaValidation", "message"])
+@pytest.mark.parametrize("way", WAYS)
 def test_what_the_server_gave_before_is_nothing_that_it_lacks(requests_mock: Mocker, way: str) -> None:
     Strict(requests_mock, "item:Size", "ABC", way)
     mailbox = Mailbox(transport(), ANNA)
@@ -191,3 +211,55 @@ def test_folders_come_without_a_property_that_the_server_lacks(requests_mock: Mo
     requests_mock.post(URL, text=respond)
     (found,) = Mailbox(transport(), ANNA).get_folders(["F"], FOLDERS)
     assert found.record is not None
+
+
+@pytest.mark.parametrize("way", ["message ErrorItemPropertyRequestFailed", "message ErrorContentConversionFailed"])
+def test_what_tells_of_damage_is_never_taken_for_a_property_that_the_server_lacks(
+    requests_mock: Mocker, way: str
+) -> None:
+    Strict(requests_mock, "item:Size", "ABC", way)
+    mailbox = Mailbox(transport(), ANNA)
+    assert {one.code for one in mailbox.get_items(["A", "B", "C"], MESSAGES)} == {way.partition(" ")[2]}
+    mailbox.get_items(["D"], MESSAGES)
+    assert "item:Size" in requests_mock.last_request.text
+
+
+@pytest.mark.parametrize("way", ["ErrorInternalServerError", "message ErrorInternalServerError"])
+def test_two_items_that_fail_without_a_word_take_no_property_from_others(requests_mock: Mocker, way: str) -> None:
+    Strict(requests_mock, "item:Size", "AB", way)
+    mailbox = Mailbox(transport(), ANNA)
+    with suppress(ItemsError):
+        mailbox.get_items(["A", "B"], MESSAGES)
+    mailbox.get_items(["D"], MESSAGES)
+    assert "item:Size" in requests_mock.last_request.text
+
+
+def test_a_server_that_breaks_while_it_is_tried_teaches_nothing() -> None:
+    asked: list[str] = []
+
+    def accepts(tried: Shape) -> bool:
+        asked.append(tried.xml)
+        return len(asked) == 1
+
+    vocabulary = Vocabulary()
+    assert not vocabulary.learn(MESSAGES, accepts)
+    assert vocabulary.known(MESSAGES) is MESSAGES
+
+
+@pytest.mark.parametrize("way", ["message ErrorInvalidPropertyForOperation", "message ErrorInternalServerError"])
+def test_one_item_alone_speaks_against_what_was_refused_for_another_stream_and_no_more(
+    requests_mock: Mocker, way: str
+) -> None:
+    Strict(requests_mock, "item:Size", "ABCD", way)
+    mailbox = Mailbox(transport(), ANNA)
+    tasks, posts = (shape(stream, settings=ContentSettings()) for stream in ("tasks", "posts"))
+    (found,) = mailbox.get_items(["D"], tasks)
+    assert found.record is None
+    mailbox.get_items(["A", "B", "C"], MESSAGES)
+    (found,) = mailbox.get_items(["D"], tasks)
+    assert found.record is not None
+    Strict(requests_mock, "item:Subject", "D", way)
+    before = requests_mock.call_count
+    (found,) = mailbox.get_items(["D"], posts)
+    assert found.record is None
+    assert requests_mock.call_count < before + 5
