@@ -101,8 +101,9 @@ def _message(node: _Element, operation: str) -> Message:
             return Message(node, None)
     elif outcome in {"Success", "Warning", "Error"}:
         return Message(node, message_fault(node))
+    lacking = ": a message lacks its ResponseClass" if outcome is None else ""
     raise IncompleteAnswer(
-        f"{operation} was answered neither with success nor with an error",
+        f"{operation} was answered neither with success nor with an error{lacking}",
         code="IncompleteAnswer",
     )
 

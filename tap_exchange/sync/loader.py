@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import MailboxError, is_gone, may_be_the_stores
+from tap_exchange.ews.errors import IncompleteAnswer, MailboxError, is_gone, may_be_the_stores
 from tap_exchange.sync import lines
 from tap_exchange.sync.attachments import ASKED_OF_ITEM, OfItem
 from tap_exchange.sync.lines import length_of, shorten
@@ -148,9 +148,12 @@ class Loader:
         if may_be_the_stores(code):
             loaded.suspects.append(_suspect(change, shape, code))
         else:
-            self._salvage(change, shape, origin, loaded, code)
+            doubt = str(failure) if isinstance(failure, IncompleteAnswer) else ""
+            self._salvage(change, shape, origin, loaded, code, doubt)
 
-    def _salvage(self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, code: str) -> None:
+    def _salvage(
+        self, change: ItemChange, shape: Shape, origin: str, loaded: Loaded, code: str, doubt: str = ""
+    ) -> None:
         rescue = salvage(self.wire, change.item_id, shape, code)
         if rescue.gone:
             loaded.not_found.append(change)
@@ -164,6 +167,7 @@ class Loader:
             message=explain(code, rescue.missing, salvaged=salvaged),
             missing=rescue.missing,
             salvaged=salvaged,
+            doubt=doubt,
         )
         if rescue.answer is not None and rescue.answer.record is not None:
             record = dict.fromkeys(shape.columns)

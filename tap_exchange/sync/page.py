@@ -76,6 +76,8 @@ class Corrupt:
     message: str
     missing: tuple[str, ...]
     salvaged: bool
+    doubt: str = ""
+    """Why the answers about it were not believed, when that is what failed."""
 
 
 @dataclass(frozen=True, slots=True)

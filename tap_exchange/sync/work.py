@@ -196,14 +196,17 @@ class PageWork:
             return Loaded(failed=[suspect.change for suspect in suspects], error=error)
 
     def _no_answer(self) -> ExchangeError:
-        code = self.suspects[0].code
+        code, doubt = self.suspects[0].code, self.suspects[0].doubt
         if may_be_the_stores(code):
             return error_for(Fault(code, action_of(code)), "GetItem", self.folder.place.mailbox, Level.ITEMS)
-        return FolderError(
-            f"GetItem fails ({code}) for items that could be read before: the server is in trouble. "
-            "The items are kept for the next run.",
-            code=code,
-        )
+        if self.folder.store.known_items:
+            text = f"GetItem fails ({code}) for items that could be read before: the server is in trouble."
+        elif doubt:
+            text = f"{doubt}. So it is for every item that was tried: the server, or a proxy before it, does not"
+            text += " answer as EWS prescribes; check ews_url, and have its maker look at the answers."
+        else:
+            text = f"GetItem fails ({code}) for every item that was tried: the server is in trouble."
+        return FolderError(f"{text} The items are kept for the next run.", code=code)
 
     async def _blames_store(self) -> bool:
         """Tell whether what says that its store is out is right, although other items were read before it."""

@@ -197,6 +197,32 @@ def test_a_server_without_a_feed_of_its_hierarchy_is_told_as_such(way: str, serv
 # -- what is asked of items, refused or answered in words of their own
 
 
+def renamed(_: Call, messages: list[str]) -> list[str]:
+    return [re.sub(r'<t:ItemId Id="', '<t:ItemId Id="CANON', message) for message in messages]
+
+
+def classless(_: Call, messages: list[str]) -> list[str]:
+    return [re.sub(r' ResponseClass="[^"]*"', "", message) for message in messages]
+
+
+@pytest.mark.parametrize(
+    ("way", "why"), [(renamed, "for another item than was asked for"), (classless, "lacks its ResponseClass")]
+)
+def test_answers_that_are_never_believed_are_told_with_the_reason_and_what_to_do(
+    way: Callable[[Call, list[str]], list[str]], why: str, server: Server, inbox: Folder
+) -> None:
+    inbox.fill(3)
+    inbox.store.folder("sentitems").fill(3)
+    ended = run(server, Messages(way, On("GetItem")))
+    assert ended.exit_code == 1
+    line = ended.stderr.splitlines()[-1]
+    assert why in line
+    assert "for every item that was tried" in line
+    assert "check ews_url" in line
+    assert "could be read before" not in ended.stderr
+    assert not ended.of("corrupt_items")
+
+
 @pytest.mark.parametrize("code", ["ErrorInvalidPropertyForOperation", "ErrorInternalServerError"])
 def test_a_property_that_the_server_refuses_of_every_item_is_found_once_and_makes_no_corrupt_items(
     code: str, server: Server, inbox: Folder
