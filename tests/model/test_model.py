@@ -33,6 +33,7 @@ def _world(caplog: pytest.LogCaptureFixture, warehouses: Warehouses) -> Iterator
         yield
 
 
+@pytest.mark.timeout(900)  # two minutes on a machine that has nothing else to do
 def test_tables_equal_the_mailbox_whatever_happens() -> None:
     short = settings(
         max_examples=8,
