@@ -132,7 +132,7 @@ def test_neither_log_nor_state_tells_of_mail_or_secrets(server: Server, trouble:
 def test_a_process_in_trouble_tells_nothing_at_any_level(server: Server, level: str) -> None:
     """At the level that tells most in a process of its own, with all that Python itself may say there."""
     drafts = server.exchange.mailboxes[ANNA].folder("drafts")
-    fails = RequestFails("ErrorSchemaValidation", On("SyncFolderItems", folder=drafts))
+    fails = RequestFails("ErrorSchemaValidation", On(("SyncFolderItems", "FindItem"), folder=drafts))
     server.faults.add(bad_items(server), fails)
     how = {"TAP_EXCHANGE_LOGLEVEL": level}
     if level == TELLS_MOST:
