@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ from tests.pipeline import Kill, run_pipeline, run_tap, run_tap_here, run_to_fil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tap_exchange.demo.server import Server
     from tests.postgres import Database
