@@ -307,8 +307,10 @@ def _rows(store: StoreSync, tree: Tree) -> Iterator[Row]:
         record["path"] = path_of(folder_id, tree.folders)
         record["excluded_at"] = mark.get("excluded")
         record["deleted_at"] = None
-        # Of a folder that the bookmark knows the feed will tell whatever happens to it, should this STATE be lost.
-        record["origin"] = "feed" if folder_id in tree.fed and folder_id not in known else "fill"
+        if folder_id in tree.fed and folder_id not in known:
+            store.run.new_folders.add(folder_id)
+        # Of a folder that the run began with the feed will tell whatever happens to it, should this STATE be lost.
+        record["origin"] = "feed" if folder_id in store.run.new_folders else "fill"
         yield Row("folders", record)
 
 

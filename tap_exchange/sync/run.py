@@ -117,6 +117,8 @@ class Run:
     """Whether `max_runtime_minutes` ended it."""
     began_at: str = ""
     resumed_from: str = ""
+    new_folders: set[str] = field(default_factory=set)
+    """Ids of the folders that the state did not hold that the run began with."""
     tried: set[str] = field(default_factory=set)
     """Keys of the items that this run tried in vain and left pending: further tries of it count no more."""
     left_over: set[str] = field(default_factory=set)

@@ -151,6 +151,18 @@ def test_a_store_that_a_lost_run_read_again_stays_out_of_the_views(world: Kept) 
     assert world.shown == kept
 
 
+def test_a_folder_that_a_lost_run_was_the_only_one_to_see_is_in_no_view(world: Kept) -> None:
+    every = {"folders_include": None}
+    world.run(**every)
+    folders = world.live("folders").keys()
+    short_lived = world.anna.add_folder("Inbox/Short lived")
+    short_lived.add("Message", Subject="short lived")  # its row is written once more with its counts
+    world.load(world.run_only(**every))  # and its states are lost
+    short_lived.delete()
+    world.run(**every)
+    assert world.live("folders").keys() == folders
+
+
 def test_folders_that_a_lost_run_told_anew_stay_in_the_views(world: Kept) -> None:
     world.run()
     folders = world.live("folders").keys()
