@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from tap_exchange.sync.changes import net
-from tap_exchange.sync.keys import short_hash
+from tap_exchange.sync.keys import holds, short_hash
 from tap_exchange.sync.watch import watch_new
 from tap_exchange.sync.work import PageWork
 
@@ -36,9 +35,7 @@ class IdSet:
         if not self._sorted:
             self._hashes = array("Q", sorted(self._hashes))
             self._sorted = True
-        wanted = short_hash(item_id)
-        index = bisect_left(self._hashes, wanted)
-        return index < len(self._hashes) and self._hashes[index] == wanted
+        return holds(self._hashes, short_hash(item_id))
 
 
 async def fill(folder: FolderSync, stale: frozenset[str]) -> None:

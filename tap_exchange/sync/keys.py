@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from array import array
 
 
 def surrogate(mailbox: str, ews_id: str) -> str:
@@ -18,3 +23,9 @@ def shard_of(mailbox: str, count: int) -> int:
 def short_hash(text: str) -> int:
     """Return 64 bits that stand for an id in a set of ids held in memory."""
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def holds(hashes: array[int], wanted: int) -> bool:
+    """Return whether a hash is among sorted ones."""
+    index = bisect_left(hashes, wanted)
+    return index < len(hashes) and hashes[index] == wanted

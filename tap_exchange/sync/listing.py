@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
-from bisect import bisect_left
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from itertools import chain, islice
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import ItemChange
 from tap_exchange.ews.errors import FolderError
-from tap_exchange.sync.keys import short_hash
+from tap_exchange.sync.keys import holds, short_hash
 from tap_exchange.sync.packed import FoundItems
 from tap_exchange.sync.page import Page, Row
 from tap_exchange.sync.work import PageWork
@@ -116,7 +115,7 @@ class Versions:
         changed = FoundItems()
         for item in found:
             version = self._of(item)
-            if item.item_id not in self._pending and _holds(self._known, version):
+            if item.item_id not in self._pending and holds(self._known, version):
                 self._stayed.append(version)
             else:
                 changed.add(item)
@@ -154,10 +153,25 @@ async def list_contents(folder: FolderSync) -> bool:
     found = await listed_ids(folder)
     versions = Versions(folder)
     changed = await folder.store.run.conveyor.call(versions.changed, found)
-    await folder.store.run.conveyor.put(beginning(folder, versions))
-    if not await load(folder, versions, changed):
+    return await write_listing(folder, found, versions, changed)
+
+
+async def write_listing(
+    folder: FolderSync,
+    found: FoundItems,
+    versions: Versions,
+    changed: FoundItems,
+    then: Callable[[], None] = lambda: None,
+) -> bool:
+    """Load what changed of a complete listing, and write it; return whether that is done.
+
+    `then` moves the mark besides.
+    """
+    put = folder.store.run.conveyor.put
+    await put(beginning(folder, versions))
+    if not await load_pieces(folder, versions, ((folder, piece) for piece in in_pieces(changed))):
         return False
-    await (await folder.store.run.conveyor.put(listing_page(folder, found)))
+    await (await put(listing_page(folder, found, then)))
     return True
 
 
@@ -182,11 +196,6 @@ def beginning(folder: FolderSync, versions: Versions) -> Page:
             folder.mark["dates"]["lowest"] = min(folder.mark["dates"]["lowest"], folder.since.start)
 
     return Page(advance=advance)
-
-
-async def load(folder: FolderSync, versions: Versions, changed: Iterable[FoundItem]) -> bool:
-    """Load items that a complete listing found; tell whether all of them were, and the listing may be written."""
-    return await load_pieces(folder, versions, ((folder, piece) for piece in in_pieces(changed)))
 
 
 async def load_pieces(
@@ -218,11 +227,6 @@ def in_pieces(items: Iterable[FoundItem]) -> Iterator[list[FoundItem]]:
 def known_versions(mark: FolderMark) -> array[int]:
     """Return, sorted, what stands for the versions of items that were loaded for a folder's listings."""
     return array("Q", sorted(chain(unpack(mark.get("listed", "")), *map(unpack, mark.get("listing", ())))))
-
-
-def _holds(versions: array[int], wanted: int) -> bool:
-    index = bisect_left(versions, wanted)
-    return index < len(versions) and versions[index] == wanted
 
 
 def _pending_ids(mark: FolderMark) -> set[str]:

@@ -22,16 +22,14 @@ from tap_exchange.sync.calendar import view_calendar
 from tap_exchange.sync.found import keep_found
 from tap_exchange.sync.listing import (
     Versions,
-    beginning,
     in_pieces,
     is_listed_long_ago,
     listed_ids,
     listed_work,
-    listing_page,
     listing_row,
-    load,
     moment_of,
     settle_versions,
+    write_listing,
 )
 from tap_exchange.sync.page import Page
 from tap_exchange.sync.scope import descendants
@@ -131,7 +129,7 @@ def _basis(folder: FolderSync) -> str:
 
 async def _list_all(folder: FolderSync) -> bool:
     """Write a complete listing, and load what is new or changed; tell whether that is done."""
-    call, put = folder.store.run.conveyor.call, folder.store.run.conveyor.put
+    call = folder.store.run.conveyor.call
     found = await listed_ids(folder, _modified_shape())
     folder.mark.pop("modified", None)
     folder.mark.pop("pending", None)  # they are not among the known
@@ -144,11 +142,7 @@ async def _list_all(folder: FolderSync) -> bool:
         _reach(folder, newest)
 
     folder.tally.changes += len(changed)
-    await put(beginning(folder, versions))
-    if not await load(folder, versions, changed):
-        return False
-    await (await put(listing_page(folder, found, then)))
-    return True
+    return await write_listing(folder, found, versions, changed, then)
 
 
 async def _list_modified(folder: FolderSync) -> bool:
