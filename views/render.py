@@ -56,9 +56,7 @@ class Dialect:
 
     gaps: str  # the query of sync_gaps, which `kept` looks into
     kept: Callable[[str, tuple[str, ...]], str]  # the rows of a table, by its key, that no lost page wrote
-    last_changes: (
-        str  # of each item, the create or update that stands: no folder tells its delete after it told the item
-    )
+    last_changes: str  # of each item, the last create or update, unless its folder has told since that it left
     time: str  # a time out of an object in a JSON column
     distinct: str  # the latest row of each: what stands before the columns
     latest: str  # and what stands at the end

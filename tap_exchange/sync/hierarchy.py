@@ -179,8 +179,10 @@ async def _ask(store: StoreSync, state: str | None) -> HierarchyPage:
 
 async def _is_refusal(store: StoreSync, error: ExchangeError) -> bool:
     """Return whether it is the state that a server refuses: because it says so, or answers without one."""
-    if isinstance(error, StateError) or not error.may_mean_state:
-        return isinstance(error, StateError)
+    if isinstance(error, StateError):
+        return True
+    if not error.may_mean_state:
+        return False
     try:
         await _call(store, None)
     except ExchangeError as again:
