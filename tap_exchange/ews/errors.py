@@ -1,15 +1,16 @@
 """The errors of the wire, each with one line that says what failed, where, and what to do.
 
     ExchangeError
-    ├── FatalError            the run ends: sign-in, permission, EWS switched off, wrong address
-    ├── MailboxError          this mailbox or store is out, the others go on
-    ├── FolderError           this folder cannot be read so
-    │   └── StateError        its sync state (or the hierarchy's) was refused
-    ├── TransientError        a trouble of the server or the network outlasted every retry
-    ├── RequestTooBig         the same question, but for less
-    ├── ItemsError            a whole GetItem failed: ask for fewer items, down to one
-    ├── IncompleteAnswer      cut, garbled, or not the answer to what was asked
-    └── Stopped               the run is being ended
+    ├── FatalError               the run ends: sign-in, permission, EWS switched off, wrong address
+    ├── Stopped                  the run is being ended
+    └── SurvivableError          the run goes on without what was asked
+        ├── MailboxError         this mailbox or store is out, the others go on
+        ├── FolderError          this folder cannot be read so
+        │   └── StateError       its sync state (or the hierarchy's) was refused
+        ├── TransientError       a trouble of the server or the network outlasted every retry
+        ├── RequestTooBig        the same question, but for less
+        ├── ItemsError           a whole GetItem failed: ask for fewer items, down to one
+        └── IncompleteAnswer     cut, garbled, or not the answer to what was asked
 
 No message holds anything of a response but its code: a response is somebody's mail. Of addresses it
 holds the mailbox's alone. `splittable` says that asking for less (fewer items, a smaller page, a
@@ -75,13 +76,26 @@ class FatalError(ExchangeError):
     _action = Action.FATAL
 
 
-class MailboxError(ExchangeError):
+class Stopped(ExchangeError):  # noqa: N818 - nothing went wrong
+    """The run is being ended; raised by every wait."""
+
+    _action = Action.RESEND
+
+    def __init__(self) -> None:
+        super().__init__("the run was stopped", code="Stopped")
+
+
+class SurvivableError(ExchangeError):
+    """What was asked is not to be had, and the run goes on without it."""
+
+
+class MailboxError(SurvivableError):
     """This mailbox or store is out; the others go on."""
 
     _action = Action.MAILBOX_OUT
 
 
-class FolderError(ExchangeError):
+class FolderError(SurvivableError):
     """This folder failed; `action` tells how."""
 
     @property
@@ -99,13 +113,13 @@ class StateError(FolderError):
     _action = Action.RESTART_FOLDER
 
 
-class TransientError(ExchangeError):
+class TransientError(SurvivableError):
     """A trouble of the server or the network outlasted every retry; the question was right."""
 
     _action = Action.BACK_OFF
 
 
-class RequestTooBig(ExchangeError):  # noqa: N818 - named for what is wrong
+class RequestTooBig(SurvivableError):  # noqa: N818 - named for what is wrong
     """Exchange, or the tap before sending, finds the question or its answer too big."""
 
     _action = Action.ASK_LESS
@@ -116,7 +130,7 @@ class RequestTooBig(ExchangeError):  # noqa: N818 - named for what is wrong
         return True
 
 
-class ItemsError(ExchangeError):
+class ItemsError(SurvivableError):
     """A whole GetItem failed, perhaps because of one of its items."""
 
     @property
@@ -125,22 +139,13 @@ class ItemsError(ExchangeError):
         return True
 
 
-class IncompleteAnswer(ExchangeError):  # noqa: N818 - named for what is wrong
+class IncompleteAnswer(SurvivableError):  # noqa: N818 - named for what is wrong
     """The answer was cut, garbled, or answers something else: nothing of it is believed."""
 
     @property
     def splittable(self) -> bool:
         """Always: one item's bytes may be what breaks it."""
         return True
-
-
-class Stopped(ExchangeError):  # noqa: N818 - nothing went wrong
-    """The run is being ended; raised by every wait."""
-
-    _action = Action.RESEND
-
-    def __init__(self) -> None:
-        super().__init__("the run was stopped", code="Stopped")
 
 
 class Level(IntEnum):

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from tap_exchange.ews.errors import (
     ExchangeError,
-    FatalError,
     MailboxError,
     RequestTooBig,
-    Stopped,
+    SurvivableError,
     is_gone,
     may_be_the_stores,
     took_too_long,
@@ -143,11 +142,9 @@ class OfItem:
         loaded = Loaded()
         try:
             self._ask(group, loaded)
-        except (FatalError, Stopped):
-            raise
         except _ItemGoneError:
             return Loaded(failed=[self.change])
-        except ExchangeError as error:
+        except SurvivableError as error:
             return Loaded(failed=[self.change], error=error)
         return loaded
 

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import ItemChange
-from tap_exchange.ews.errors import ExchangeError, FatalError, FolderError, Stopped
+from tap_exchange.ews.errors import FolderError, SurvivableError
 from tap_exchange.sync import clock
 from tap_exchange.sync.bookmarks import FolderMark
 from tap_exchange.sync.corrupt import mark_corrupt, resolve
@@ -159,9 +159,7 @@ class ViewWork:
     def _load(self, ids: Sequence[str], *, again: bool) -> Loaded:
         try:
             return self.loader.load(ids, again=again)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             return Loaded(error=error)
 
     def _open(self) -> Iterable[Row]:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import events as wire
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import SurvivableError
 from tap_exchange.sync.calendar import is_due
 from tap_exchange.sync.dates import Since
 from tap_exchange.sync.page import Page
@@ -149,9 +149,7 @@ def full_check_due(mark: StoreMark, hours: float) -> bool:
 async def _subscribe(store: StoreSync) -> wire.Subscription | None:
     try:
         return await store.run.conveyor.call(wire.subscribe_pull, store.wire)
-    except (FatalError, Stopped):
-        raise
-    except ExchangeError as error:
+    except SurvivableError as error:
         store.warn(f"No subscription ({error.code}): the next run asks every folder.")
         return None
 
@@ -167,9 +165,7 @@ async def _read(store: StoreSync, old: SubscriptionMark) -> News:
     while True:
         try:
             page = await store.run.conveyor.call(wire.get_events, store.wire, old["id"], watermark)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             logger.info("The subscription cannot be read (%s): every folder is asked.", error.code)
             return EVERYTHING
         begins_well = page.previous in {None, watermark} and page.subscription == old["id"]
@@ -203,7 +199,5 @@ async def _adopt(store: StoreSync, new: wire.Subscription | None, news: News) ->
 async def _quietly(store: StoreSync, call: partial[None]) -> None:
     try:
         await store.run.conveyor.call(call)
-    except (FatalError, Stopped):
-        raise
-    except ExchangeError as error:
+    except SurvivableError as error:
         logger.debug("An old subscription could not be ended: %s", error.code)

@@ -10,15 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from tap_exchange.ews.answers import FoundItem, ItemChange, ItemPage
-from tap_exchange.ews.errors import (
-    ExchangeError,
-    FatalError,
-    FolderError,
-    MailboxError,
-    StateError,
-    Stopped,
-    TransientError,
-)
+from tap_exchange.ews.errors import FolderError, MailboxError, StateError, SurvivableError, TransientError
 from tap_exchange.ews.faults import Action
 from tap_exchange.sync import scoped, stubborn
 from tap_exchange.sync.calendar import CALENDAR, view_calendar
@@ -233,7 +225,7 @@ class FolderSync:
         """
         try:
             await (self._sync() if story is None else story(self))
-        except (FatalError, Stopped, MailboxError):
+        except MailboxError:
             raise
         except FolderError as error:
             if error.action in {Action.FOLDER_GONE, Action.ITEM_GONE} and await self._is_gone():
@@ -244,7 +236,7 @@ class FolderSync:
                 self.store.warn(f"folder {self.name}: {UNREADABLE} It is skipped; what the tables hold of it stays.")
             else:
                 self.fail(error)
-        except ExchangeError as error:
+        except SurvivableError as error:
             self.fail(error)
         await self._close()
 

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews import streaming
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped, TransientError
+from tap_exchange.ews.errors import ExchangeError, Stopped, SurvivableError, TransientError
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, news_of
 from tap_exchange.sync.store import StoreSync
 
@@ -212,9 +212,7 @@ class Listener:
                 self._subscribe(line, group)
                 if line.mailboxes:
                     line.listen(partial(self._take, line), partial(self._say, self._hear, tuple(group)))
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             code = error.code
             if not self._over.is_set():
                 logger.warning("%s: the streaming connection ended (%s); it is made anew.", _named(group), code)
@@ -226,9 +224,7 @@ class Listener:
         for address in group:
             try:
                 line.subscribe(address)
-            except (FatalError, Stopped):  # noqa: PERF203 - nothing beside a request
-                raise
-            except ExchangeError as error:
+            except SurvivableError as error:  # noqa: PERF203 - nothing beside a request
                 if not error.of_exchange:
                     raise
                 refused[address] = error

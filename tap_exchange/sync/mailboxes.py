@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.directory import GROUP, MAILBOX, Directory
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import FatalError, SurvivableError
 from tap_exchange.sync.keys import shard_of
 from tap_exchange.sync.page import Page, Row
 
@@ -149,9 +149,7 @@ def members_of(directory: Directory, group: str) -> list[str]:
         asked = queue.pop(0)
         try:
             members = directory.members(asked)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             within = "" if asked == group else "a group within "
             reason = REASONS.get(error.code, "it cannot be read")
             raise FatalError(f"mailboxes_from: {within}{group}: {reason} ({error.code})", code=error.code) from None

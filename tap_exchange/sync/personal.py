@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews import personal
 from tap_exchange.ews.directory import Directory
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped, TransientError
+from tap_exchange.ews.errors import SurvivableError, TransientError
 from tap_exchange.sync.keys import surrogate
 from tap_exchange.sync.page import Page, Row
 
@@ -72,9 +72,9 @@ async def write_personal(store: StoreSync, *, everything: bool) -> None:
             return
         try:
             records = await store.run.conveyor.call(table.ask, store.wire)
-        except (FatalError, Stopped, TransientError):
+        except TransientError:
             raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             text = f"{name} cannot be read: {error}"
             if error.code == "ErrorAccessDenied":
                 store.warn(text)
@@ -100,9 +100,7 @@ async def write_rooms(run: Run) -> None:
         return
     try:
         records = await run.conveyor.call(Directory(run.transport, asker).rooms)
-    except (FatalError, Stopped):
-        raise
-    except ExchangeError as error:
+    except SurvivableError as error:
         logger.warning("rooms cannot be read: %s", error)
         run.totals.failures["", "", ROOMS] = f"rooms cannot be read: {error}"
         return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from tap_exchange.ews import ask
 from tap_exchange.ews.answers import Answer
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError
+from tap_exchange.ews.errors import MailboxError, SurvivableError, TransientError
 from tap_exchange.ews.routing import CONTENT_MAILBOX, ReplicaShape, content_address
 from tap_exchange.ews.shapes import ContentSettings, shape
 from tap_exchange.sync.calendar import view_calendar
@@ -89,9 +89,9 @@ async def _below(store: StoreSync, parent: str) -> list[Answer] | None:
         find = partial(store.wire.find_folders, parent, offset=offset, shape=asked)
         try:
             page = await store.run.conveyor.call(find)
-        except (FatalError, Stopped, MailboxError, TransientError):
+        except (MailboxError, TransientError):
             raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             text = f"What is below a public folder cannot be told: {error}"
             (store.warn if error.code == "ErrorAccessDenied" else store.fail_folder)(text)
             return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, Stopped
+from tap_exchange.ews.errors import SurvivableError
 from tap_exchange.sync.conveyor import Conveyor
 from tap_exchange.sync.listen import Listener
 from tap_exchange.sync.mailboxes import Roster
@@ -254,9 +254,7 @@ class Run:
     async def _sync_mailbox(self, address: str) -> None:
         try:
             primary = await self.roster.claim(address)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             self.totals.mailboxes += 1
             for name, mark in self.roster.unresolved(address):
                 await StoreSync(self, self.open_mailbox(address, name), address, name, mark).leave_out(error)

@@ -21,7 +21,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import ItemChange
-from tap_exchange.ews.errors import ExchangeError, FatalError, StateError, Stopped
+from tap_exchange.ews.errors import StateError, SurvivableError
 from tap_exchange.sync.changes import LOADED_KINDS
 from tap_exchange.sync.dates import APPOINTMENT, EVERYTHING, FAR_OFF, NOTHING, created_from, within
 from tap_exchange.sync.fill import IdSet, drain, filling
@@ -323,9 +323,7 @@ def _page_of_old(
 def _decide(folder: FolderSync, since: Since, changes: Sequence[ItemChange]) -> Loaded:
     try:
         dated = since.split(folder.loader.wire, changes, folder.batch_size)
-    except (FatalError, Stopped):
-        raise
-    except ExchangeError as error:
+    except SurvivableError as error:
         return Loaded(error=error)
     return Loaded(out_of_scope=dated.unwanted, undated=dated.untold)
 

@@ -17,7 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.answers import Answer
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError
+from tap_exchange.ews.errors import MailboxError, SurvivableError, TransientError
 from tap_exchange.ews.shapes import ContentSettings, folder_shape, shape
 from tap_exchange.sync.found import keep_found
 from tap_exchange.sync.hierarchy import left_out_row
@@ -80,9 +80,9 @@ async def find_searches(store: StoreSync) -> Searches:
         if within:
             answers = await run.conveyor.call(store.wire.get_folders, within, asked)
             found |= {answer.id: answer for answer in answers if answer.record is not None}
-    except (FatalError, Stopped, MailboxError, TransientError):
+    except (MailboxError, TransientError):
         raise
-    except ExchangeError as error:
+    except SurvivableError as error:
         text = f"The search folders cannot be found: {error}"
         (store.warn if error.code == "ErrorAccessDenied" else store.fail_folder)(text)
         return Searches()

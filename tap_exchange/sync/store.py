@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import ExchangeError, FatalError, MailboxError, Stopped, TransientError, is_gone
+from tap_exchange.ews.errors import ExchangeError, MailboxError, SurvivableError, TransientError, is_gone
 from tap_exchange.ews.faults import Action, action_of
 from tap_exchange.ews.routing import routed
 from tap_exchange.sync.events import EVERYTHING, News, can_subscribe, end_subscription, has_work, pull
@@ -85,9 +85,7 @@ class StoreSync:
             self.run.totals.forget_failures(self.mailbox, self.name)
         try:
             await self._sync(news)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             await self.leave_out(error)
 
     async def leave_out(self, error: ExchangeError) -> None:
@@ -320,11 +318,11 @@ class StoreSync:
         """Return items of a folder, None while the server fails; one that is closed or gone tells of none."""
         try:
             found = self.wire.find_items(folder_id, offset=0, page_size=50)
-        except (FatalError, Stopped, TransientError):
+        except TransientError:
             raise
         except MailboxError:
             return None
-        except ExchangeError as error:
+        except SurvivableError as error:
             return None if error.action in IN_TROUBLE and not error.unsupported else []
         return [item.item_id for item in found.items]
 
@@ -339,18 +337,16 @@ class StoreSync:
     def _feeds(self, folder_id: str) -> bool:
         try:
             self.wire.sync_items(folder_id, None, max_changes=1)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError:
+        except SurvivableError:
             return False
         return True
 
     def _gives(self, item_id: str) -> bool:
         try:
             (answer,) = self.wire.get_items([item_id], self.run.bare_shape)
-        except (FatalError, Stopped, TransientError):
+        except TransientError:
             raise
-        except ExchangeError:
+        except SurvivableError:
             return False
         return not is_gone(answer.code)
 

@@ -14,14 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tap_exchange.ews.ask import CalendarWindow
-from tap_exchange.ews.errors import (
-    ExchangeError,
-    FatalError,
-    FolderError,
-    IncompleteAnswer,
-    RequestTooBig,
-    Stopped,
-)
+from tap_exchange.ews.errors import ExchangeError, FolderError, IncompleteAnswer, RequestTooBig, SurvivableError
 from tap_exchange.ews.faults import OF_THE_REQUEST
 
 if TYPE_CHECKING:
@@ -163,9 +156,7 @@ async def lists_nothing(folder: FolderSync) -> bool:
         folder.tally.requests += 1
         try:
             await folder.store.run.conveyor.call(partial(folder.wire.find_items, folder_id, page_size=1))
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             if not _may_lack(error):
                 return False
         else:

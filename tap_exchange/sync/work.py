@@ -6,15 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tap_exchange.ews.errors import (
-    ExchangeError,
-    FatalError,
-    FolderError,
-    Level,
-    Stopped,
-    error_for,
-    may_be_the_stores,
-)
+from tap_exchange.ews.errors import ExchangeError, FolderError, Level, SurvivableError, error_for, may_be_the_stores
 from tap_exchange.ews.faults import Fault, action_of
 from tap_exchange.sync.changes import rows_without_load, tombstones
 from tap_exchange.sync.corrupt import ATTACHMENT, bad_attachments, given_up, mark_corrupt, mark_key, resolve
@@ -82,9 +74,7 @@ class PageWork:
     def _sift(self, changes: Sequence[ItemChange]) -> Loaded:
         try:
             dated = self.folder.since.split(self.folder.loader.wire, changes, self.folder.batch_size)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             return Loaded(failed=list(changes), error=error)
         loads = [FollowUp(load, 0) for load in self._batches(dated.wanted + dated.untold)]
         return Loaded(out_of_scope=dated.unwanted, undated=dated.untold, follow_ups=loads)
@@ -102,9 +92,7 @@ class PageWork:
         """Load on a worker; what ends the mailbox is remembered, and the page still ends whole."""
         try:
             return self.folder.loader.load(stream, changes, self.origin)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             return Loaded(failed=list(changes), error=error)
 
     def _open(self) -> Iterator[Row]:
@@ -190,9 +178,7 @@ class PageWork:
     def _load_again(self, suspects: Sequence[Corrupt]) -> Loaded:
         try:
             return self.folder.loader.load_again(suspects, self.origin)
-        except (FatalError, Stopped):
-            raise
-        except ExchangeError as error:
+        except SurvivableError as error:
             return Loaded(failed=[suspect.change for suspect in suspects], error=error)
 
     def _no_answer(self) -> ExchangeError:
