@@ -112,10 +112,10 @@ class Engine:
             raise UserError(str(error)) from error
 
     def stop(self, signum: int) -> None:
-        """End the run at the next record's end."""
+        """End the run at the next record's end; one that is over already stays as it ended."""
         self._signum = signum
         self._pace.stop()
-        if self._loop is not None and self._task is not None:
+        if self._loop is not None and self._task is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._task.cancel)
 
     async def _run(self) -> Summary:

@@ -24,7 +24,7 @@ from tests.trouble import config, ids, mailbox, rows_by_id, run
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_exchange.demo.faultplan import Fault
     from tap_exchange.demo.folder import Folder
@@ -33,6 +33,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.pipeline
 
 WITHIN = 10.0  # seconds
+TAP = ("-m", "tap_exchange")
+SIGNALLED_AT_ITS_END = """
+import os, signal
+from tap_exchange.tap import TapExchange, main
+
+conclude = TapExchange.conclude
+
+def late(tap):
+    os.kill(os.getpid(), signal.SIGTERM)
+    conclude(tap)
+
+TapExchange.conclude = late
+main()
+"""
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
 
@@ -65,12 +79,12 @@ class Tap:
 
 
 @contextmanager
-def tap(server: Server, folder: Path, *faults: Fault, **settings: int) -> Iterator[Tap]:
+def tap(server: Server, folder: Path, *faults: Fault, program: Sequence[str] = TAP, **settings: int) -> Iterator[Tap]:
     """Start a run."""
     server.faults.add(*faults)
     file = Path(folder, "config.json")
     file.write_text(json.dumps(config(server, **settings)), encoding="utf-8")
-    process = started([sys.executable, "-m", "tap_exchange", "--config", str(file)])
+    process = started([sys.executable, *program, "--config", str(file)])
     with drained(process.stderr) as log, ended(process, process.stdout):
         yield Tap(process, log)
     server.faults.clear()
@@ -158,6 +172,18 @@ def test_a_signal_in_the_middle_of_a_page(server: Server, inbox: Folder, tmp_pat
     assert ends["as_of"] is None, "a page lies half written: this run vouches for nothing after the STATE"
     assert as_of < ends["synced_at"]
     goes_on(server, inbox, messages)
+
+
+def test_a_signal_when_all_is_written_leaves_the_run_as_it_ended(server: Server, inbox: Folder, tmp_path: Path) -> None:
+    with tap(server, tmp_path, program=("-c", SIGNALLED_AT_ITS_END)) as it:
+        reader = it.read()
+        assert it.process.wait(60) == 0, it.log()
+        reader.join(10)
+    messages = Messages().take_all(bytes(it.written).splitlines())
+    assert messages.of("sync_runs")[-1]["outcome"] == "finished"
+    assert set(rows_by_id(messages, "messages")) == ids(inbox.items())
+    assert messages.parsed[-1]["type"] == "STATE"
+    assert not run(server, state=messages.state).checked().of("messages")
 
 
 @pytest.mark.skipif(not hasattr(fcntl, "F_SETPIPE_SZ"), reason="the size of a pipe is fixed here")
