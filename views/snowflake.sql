@@ -125,7 +125,19 @@ BEGIN
   WHERE coalesce(
     l.item_key,
     CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
-  ) IS NOT NULL;
+  ) IS NOT NULL
+    AND NOT coalesce(c.synced_at < CASE c.stream
+      WHEN 'messages' THEN f.messages_reset_at
+      WHEN 'meeting_messages' THEN f.meeting_messages_reset_at
+      WHEN 'calendar_items' THEN f.calendar_items_reset_at
+      WHEN 'contacts' THEN f.contacts_reset_at
+      WHEN 'distribution_lists' THEN f.distribution_lists_reset_at
+      WHEN 'tasks' THEN f.tasks_reset_at
+      WHEN 'posts' THEN f.posts_reset_at
+      WHEN 'other_items' THEN f.other_items_reset_at
+      WHEN 'attachments' THEN f.attachments_reset_at
+      WHEN 'calendar_view' THEN f.calendar_view_reset_at
+    END, FALSE);
 
   IF (EXISTS (SELECT 1 FROM information_schema.tables WHERE table_schema = CURRENT_SCHEMA() AND table_name = 'MESSAGES')) THEN
     CREATE OR REPLACE VIEW live_messages AS

@@ -337,6 +337,22 @@ def test_an_item_that_the_state_knows_is_never_hidden_for_a_lost_update(warehous
     assert warehouse.live("messages")[item]["subject"] == "new"
 
 
+def test_an_item_of_before_a_start_over_is_not_shown_for_a_lost_row_without_its_change(
+    warehouse: Warehouse, story: Story
+) -> None:
+    """A kill can fall between an item's row and its change; the change of the former lineage speaks for no row."""
+    inbox = story.folder("Inbox")
+    item = story.item(inbox)
+    story.forget()
+    story.run()
+    story.folder("Inbox", folder_key=inbox)
+    story.state()
+    story.run()
+    story.write("messages", folder_key=inbox, item_key=item, origin="feed")
+    story.run()
+    assert shown(warehouse, story) == set()
+
+
 def test_rows_of_a_killed_run_stay_until_the_next_begins(warehouse: Warehouse, story: Story) -> None:
     inbox = story.folder("Inbox")
     story.state()

@@ -51,6 +51,7 @@ WHERE coalesce(
   l.item_key,
   CASE WHEN c.origin <> 'listing' AND NOT coalesce(c.synced_at < f.listed_at, FALSE) THEN f.live_folder_key END
 ) IS NOT NULL
+  AND NOT coalesce(c.synced_at < {reset_of c.stream}, FALSE)
 
 --- live_{stream} {stream}
 SELECT
