@@ -98,7 +98,6 @@ class Engine:
         self._version = version
         self._sample = sample
         self._pace = Pace(settings.max_connections, settings.max_wait)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._signum: int | None = None
 
@@ -115,8 +114,8 @@ class Engine:
         """End the run at the next record's end; one that is over already stays as it ended."""
         self._signum = signum
         self._pace.stop()
-        if self._loop is not None and self._task is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._task is not None and not self._task.done():
+            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
 
     async def _run(self) -> Summary:
         settings = self._settings
@@ -131,7 +130,6 @@ class Engine:
         try:
             transport = Transport(connection, self._pace)
             run = self._assemble(connection, transport, bookmarks, clock, selection)
-            self._loop = asyncio.get_running_loop()
             self._task = asyncio.ensure_future(run.go())
             try:
                 await self._task

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tap_exchange.demo.item import Item
     from tap_exchange.demo.mailbox import Mailbox
+    from tap_exchange.demo.requestlog import Request
     from tap_exchange.demo.server import Server
 
 BOB, CARL = "bob@example.com", "carl@example.com"
@@ -99,12 +100,14 @@ class Live:
 
     def loads(self, item: Item) -> int:
         """Count the requests that ask for an item."""
-        return sum(item.id in request.ids for request in self.server.requests if request.operation == "GetItem")
+        return len(self._requests_for(item))
 
     def has_given(self, item: Item) -> bool:
         """Whether an answer held an item: one that is asked for may still fail."""
-        asked = [it for it in self.server.requests if it.operation == "GetItem" and item.id in it.ids]
-        return any(request.ended and not request.codes for request in asked)
+        return any(request.ended and not request.codes for request in self._requests_for(item))
+
+    def _requests_for(self, item: Item) -> list[Request]:
+        return [it for it in self.server.requests if it.operation == "GetItem" and item.id in it.ids]
 
     def until(self, reached: Callable[[], bool], seconds: float = 30) -> None:
         """Wait until something is so."""

@@ -351,6 +351,7 @@ def test_an_item_of_before_a_start_over_is_not_shown_for_a_lost_row_without_its_
     story.write("messages", folder_key=inbox, item_key=item, origin="feed")
     story.run()
     assert shown(warehouse, story) == set()
+    assert not warehouse.live("item_changes")
 
 
 def test_rows_of_a_killed_run_stay_until_the_next_begins(warehouse: Warehouse, story: Story) -> None:
