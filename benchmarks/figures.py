@@ -97,10 +97,10 @@ def on_one_processor() -> Iterator[None]:
 
 
 def cpu(sizes: Sizes) -> dict[str, Any]:
-    """Measure the client's CPU seconds an item: a large mailbox less a small one, both taps in turn.
+    """Measure the client's CPU seconds an item: a large mailbox less a small one of the same round, both taps in turn.
 
-    The plain tap's large mailbox is a fifth of the other: imports weigh less in it all the same. The floor is taken
-    right before and after each large run of the tap, and compared with that run.
+    The plain tap's large mailbox is a fifth of the other: imports weigh less in it all the same. The floor is that
+    of the same messages, taken right before and after each large run of the tap, and compared with that run.
     """
     counts = {"tap": 5 * sizes.items, "plain": sizes.items}
     large: dict[str, list[float]] = {"tap": [], "plain": []}
@@ -111,20 +111,21 @@ def cpu(sizes: Sizes) -> dict[str, Any]:
         exchange(FEW, remember=True, **MESSAGE) as few,
         exchange(counts["tap"], remember=True, **MESSAGE) as many,
         exchange(counts["plain"], remember=True, **MESSAGE) as fewer,
+        bare.floors(many, counts["tap"]) as take_floor,
     ):
         for server, program in ((few, TAP), (many, TAP), (few, PLAIN), (fewer, PLAIN)):
             run(server, program)  # all answers are made now
         for _ in range(sizes.rounds):
-            for name, program, server in (("tap", TAP, many), ("plain", PLAIN, fewer)):
-                small[name].append(run(few, program).cpu)
-                before = bare.floor(many)
-                large[name].append(run(server, program).cpu)
-                after = bare.floor(many)
-                if name == "tap":
-                    floors.append({part: (before[part] + after[part]) / 2 for part in before})
+            small["tap"].append(run(few, TAP).cpu)
+            before = take_floor()
+            large["tap"].append(run(many, TAP).cpu)
+            after = take_floor()
+            floors.append({part: (before[part] + after[part]) / 2 for part in before})
+            small["plain"].append(run(few, PLAIN).cpu)
+            large["plain"].append(run(fewer, PLAIN).cpu)
     floor = {name: statistics.median(one[name] for one in floors) for name in floors[0]}
     each = {
-        name: [(more - statistics.median(small[name])) / (counts[name] - FEW) for more in large[name]]
+        name: [(more - less) / (counts[name] - FEW) for more, less in zip(large[name], small[name], strict=True)]
         for name in ("tap", "plain")
     }
     return {
