@@ -85,9 +85,18 @@ _answers: list[bytes] = []
 
 
 def _gather(settings: dict[str, Any], items: int) -> None:
-    """Get the server's answers to GetItem for so many messages."""
+    _answers[:] = gathered(settings, items)
+
+
+def gathered(settings: dict[str, Any], items: int) -> list[bytes]:
+    """Return the server's answers to GetItem for so many messages."""
     with requests.Session() as session:
-        _answers[:] = [post(session, settings, question) for question in questions(settings, items)]
+        return [post(session, settings, question) for question in questions(settings, items)]
+
+
+def converted(answer: etree._Element) -> list[dict[str, Any]]:
+    """Return the records of an answer's messages."""
+    return [SHAPE.convert(element) for element in answer.iter(f"{TYPES}Message")]
 
 
 def _floor() -> dict[str, float]:
@@ -103,7 +112,7 @@ def _floor() -> dict[str, float]:
         began = time.process_time()
         root = etree.fromstring(answer)
         parsing += time.process_time() - began
-        records = [SHAPE.convert(element) for element in root.iter(f"{TYPES}Message")]
+        records = converted(root)
         began = time.process_time()
         written = [encode(record) for record in records]
         writing += time.process_time() - began
