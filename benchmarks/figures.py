@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from benchmarks import bare
-from benchmarks.harness import HERE, PLAIN, TAP, Run, Server, exchange, read_all, run
+from benchmarks.harness import ENVIRONMENT, PLAIN, TAP, Run, Server, exchange, read_all, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -62,12 +62,11 @@ def start(sizes: Sizes) -> dict[str, Any]:
         "python": ("-c", "pass"),
     }
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
     for _ in range(sizes.rounds):
         for name, command in commands.items():
             began = time.monotonic()
             process = subprocess.Popen(
-                [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+                [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT
             )
             _, _, usage = os.wait4(process.pid, 0)
             process.returncode = 0

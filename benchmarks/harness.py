@@ -27,6 +27,8 @@ TAP = ("-m", "tap_exchange")
 PLAIN = (str(HERE / "plain_tap.py"),)
 KIND = re.compile(rb'\{"type": ?"([A-Z]+)"(?:, ?"stream": ?"(\w+)")?')
 MEGABYTE = 2**20
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+"""Of the processes that are measured: the tap is this one, wherever they are begun."""
 
 
 @dataclass
@@ -130,9 +132,8 @@ def run(
             path = Path(folder) / "state.json"
             path.write_text(json.dumps(state), encoding="utf-8")
             command += ["--state", str(path)]
-        environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=environment)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=ENVIRONMENT)
         if process.stdout is None:
             raise AssertionError
         (read or read_all)(process.stdout, taken)

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from lxml import etree
 
 from benchmarks import bare
 from benchmarks.figures import FEW, MESSAGE
-from benchmarks.harness import HERE, TAP, exchange, run
+from benchmarks.harness import ENVIRONMENT, TAP, exchange, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,8 @@ def main() -> None:
     if asked.floor:
         take_floor(json.load(sys.stdin), asked.items, asked.floor)
         return
+    if shutil.which(COUNTER[0]) is None:
+        parser.error("valgrind counts the instructions: install it (apt install valgrind)")
     with exchange(FEW, **MESSAGE) as few, exchange(FEW + asked.items, **MESSAGE) as many:
         tap = (counted(partial(load, many)) - counted(partial(load, few))) / asked.items
         once, thrice = (counted(partial(floor, many, asked.items, times)) for times in (1, 3))
@@ -77,8 +80,7 @@ def load(server: Server, under: tuple[str, ...]) -> None:
 def floor(server: Server, items: int, times: int, under: tuple[str, ...]) -> None:
     """Run what takes the floor so many times."""
     command = [sys.executable, *under, *ITSELF, "--items", str(items), "--floor", str(times)]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parent)}
-    subprocess.run(command, input=json.dumps(server.settings), text=True, check=True, env=environment)
+    subprocess.run(command, input=json.dumps(server.settings), text=True, check=True, env=ENVIRONMENT)
 
 
 def take_floor(settings: dict[str, object], items: int, times: int) -> None:
